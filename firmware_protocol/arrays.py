@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Stream packets as numpy arrays: the host's way of reading what `codec` reads one sample at a time."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_protocol import codec, layout
+
+_NUMPY_CODE = {"u8": "u1", "i8": "i1", "u16": "<u2", "i16": "<i2", "u32": "<u4", "i32": "<i4"}
+
+
+class Block(NamedTuple):
+    """Samples of one stream."""
+
+    stream_id: int
+    """Id from ``layout.STREAMS``."""
+    offset_us: int
+    """First sample after the packet's ``t0_us``, us."""
+    period_us: int
+    """Measured sample period, us; 0 when there is one sample."""
+    samples: NDArray[np.int32]
+    """Raw counts, shape (n_samples, n_channels)."""
+
+
+class Packet(NamedTuple):
+    """One decoded stream packet."""
+
+    ptype: int
+    flags: int
+    seq: int
+    """Packet number since START."""
+    t0_us: int
+    """Device clock at the first sample of the first block, low 32 bits, us."""
+    blocks: tuple[Block, ...]
+    unknown_stream: int | None
+    """Id of an unknown block at which reading stopped, else None."""
+
+
+def sample_dtype(stream_id: int) -> np.dtype[np.void] | None:
+    """Structured dtype of one sample of a stream; None for streams of 24-bit values, which numpy does not have."""
+    fields = codec.STREAM_FIELDS[stream_id]
+    if any(field[1] == "i24" for field in fields):
+        return None
+    return np.dtype([(field[0], _NUMPY_CODE[field[1]]) for field in fields])
+
+
+def _uniform_code(stream_id: int) -> str | None:
+    types = {field[1] for field in codec.STREAM_FIELDS[stream_id]}
+    return _NUMPY_CODE.get(types.pop()) if len(types) == 1 else None
+
+
+_DTYPES = {stream_id: sample_dtype(stream_id) for stream_id in codec.STREAM_FIELDS}
+_UNIFORM = {stream_id: _uniform_code(stream_id) for stream_id in codec.STREAM_FIELDS}
+
+
+def _read_samples(stream_id: int, payload: bytes, start: int, count: int) -> NDArray[np.int32]:
+    n_channels = len(codec.STREAM_FIELDS[stream_id])
+    if code := _UNIFORM[stream_id]:
+        return np.frombuffer(payload, code, count * n_channels, start).reshape(count, n_channels).astype(np.int32)
+    dtype = _DTYPES[stream_id]
+    if dtype is not None:
+        records = np.frombuffer(payload, dtype, count, start)
+        return np.stack([records[name].astype(np.int32) for name in dtype.names or ()], axis=1)
+    octets = np.frombuffer(payload, "u1", 3 * n_channels * count, start).reshape(count, n_channels, 3).astype(np.int32)
+    unsigned = octets[..., 0] | (octets[..., 1] << 8) | (octets[..., 2] << 16)
+    return (unsigned ^ 0x800000) - 0x800000
+
+
+def decode_packet(payload: bytes) -> Packet:
+    """Decode a stream packet into one array per block.
+
+    Raises
+    ------
+    ProtocolError
+        When the packet is truncated or of another protocol major.
+    """
+    header, places, unknown = codec.walk_packet(payload)
+    blocks = tuple(
+        Block(stream_id, offset_us, period_us, _read_samples(stream_id, payload, start, count))
+        for stream_id, count, offset_us, period_us, start in places
+    )
+    return Packet(*header, blocks, unknown)
+
+
+ALL_STREAMS_MASK = sum(1 << stream_id for stream_id, _, _ in layout.STREAMS)
+"""START mask of every stream that this version knows."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Bluetooth link: radios, connection, control requests, and the thread that they live in."""

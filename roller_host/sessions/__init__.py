@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Recordings: what came over the link, stored verbatim and replayed."""

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Values that the signal core hands on: what is known about each sample, each stroke, each gap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from roller_host.signal.comfort import Comfort, Cue
+
+
+class Gap(NamedTuple):
+    """Packets that never came: no estimate spans it."""
+
+    t_s: float
+    """Time of the last sample before the gap on the session timeline, s."""
+    duration_s: float
+    """Time without samples, s."""
+    lost_packets: int
+
+
+class Stroke(NamedTuple):
+    """One pass of the roller over the skin, from reversal, contact or lift-off to the next."""
+
+    begin_s: float
+    end_s: float
+    length_m: float
+    """Rolled length, m."""
+    direction_deg: float
+    """Angle from face-up in the tangent plane, -180 to 180, positive toward the person's left; NaN when not defined."""
+    direction_sigma_deg: float
+    """Standard uncertainty of the direction, degrees."""
+    outward_deg: float
+    """The same angle with outward (away from the midline) positive; NaN when the side is not known."""
+    speed_m_s: float
+    """Mean speed, m/s."""
+    speed_peak_m_s: float
+    force_n: float
+    """Mean force, N."""
+    force_peak_n: float
+    force_sigma_n: float
+    """Standard uncertainty of the mean force, N."""
+    in_band_ratio: float
+    """Share of the stroke spent in the comfort band, 0 to 1."""
+    zone: str
+    """Name from ``zones.ZONES``, or ``""`` when not known."""
+    side: str
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What one packet added. Arrays have shape (n,) and share their first axis."""
+
+    t_s: NDArray[np.float64]
+    """Session timeline, s: device clock since the first sample."""
+    force_n: NDArray[np.float64]
+    """Filtered applied force, N."""
+    force_sigma_n: NDArray[np.float64]
+    """Its standard uncertainty, N."""
+    contact: NDArray[np.bool_]
+    speed_m_s: NDArray[np.float64]
+    """Speed of the contact point along the rolling direction, signed (positive: toward the head of the roller), m/s."""
+    direction_deg: NDArray[np.float64]
+    """Direction of motion as in `Stroke`; NaN without contact or motion."""
+    comfort: tuple[Comfort, ...]
+    zone: str
+    """Zone at the end of the block, ``""`` when not known."""
+    side: str
+    strokes: tuple[Stroke, ...] = ()
+    """Strokes that ended in this block."""
+    cues: tuple[Cue, ...] = ()
+    gaps: tuple[Gap, ...] = ()
