@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
+# Types are in codec.pyi: annotations would need ``typing``, which MicroPython does not have.
+# pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 """Pure-Python codec: bytes to values and back, for the device side and for reading one message at a time.
 
-Runs unchanged under MicroPython: only ``struct`` functions and ``namedtuple``, no ``enum``, ``dataclasses`` or ``typing``. Ranges
-are checked here because MicroPython's ``struct.pack`` truncates silently. Values are physical (wire value times scale); samples of
-stream blocks stay raw, because their scale depends on the device.
+Runs unchanged under MicroPython: only ``struct`` functions and ``namedtuple``, no ``enum``, ``dataclasses`` or
+``typing``. Ranges are checked here because MicroPython's ``struct.pack`` truncates silently. Values are physical (wire
+value times scale); samples of stream blocks stay raw, because their scale depends on the device.
 """
 
 import struct
@@ -14,6 +16,10 @@ from firmware_protocol import layout
 
 class ProtocolError(ValueError):
     """Bytes or values that the protocol does not allow; the message says which and why."""
+
+
+class VersionError(ProtocolError):
+    """A message of another protocol major: nothing in it can be relied on."""
 
 
 def _names(fields):
@@ -55,8 +61,8 @@ STATUS_CODE = {name: code for code, name, _ in layout.RESPONSE_STATUS}
 STATUS_NAME = {code: name for code, name, _ in layout.RESPONSE_STATUS}
 OP = {name: op for op, name, _, _ in layout.REQUESTS}
 OP_NAME = {op: name for op, name, _, _ in layout.REQUESTS}
-ARGS = {op: (fields, namedtuple(name + "_args", _names(fields))) for op, name, fields, _ in layout.REQUESTS}
-REPLIES = {op: (fields, namedtuple(name + "_reply", _names(fields))) for op, name, _, fields in layout.REQUESTS}
+ARGS = {op: (fields, namedtuple(name + "_args", _names(fields))) for op, name, fields, _ in layout.REQUESTS}  # noqa: PYI024
+REPLIES = {op: (fields, namedtuple(name + "_reply", _names(fields))) for op, name, _, fields in layout.REQUESTS}  # noqa: PYI024
 
 
 def uuid_of(name):
@@ -99,6 +105,7 @@ _OFFSET_STEP_US = layout.BLOCK_HEADER[2][3]
 _PACKET_HEADER_SIZE = size_of(layout.PACKET_HEADER)
 _BLOCK_HEADER_SIZE = size_of(layout.BLOCK_HEADER)
 _SAMPLE_FORMAT = {stream_id: struct_format(fields) for stream_id, fields in STREAM_FIELDS.items()}
+_F32_MAX = 3.4028234663852886e38
 _SAMPLE_SIZE = {stream_id: size_of(fields) for stream_id, fields in STREAM_FIELDS.items()}
 
 
@@ -112,7 +119,11 @@ def _pack_value(field, value):
         return value
     code, size, low, high = layout.TYPES[type_name]
     if code == "f":
+        if value - value != 0 or abs(value) > _F32_MAX:  # NaN and infinities; too large for an f32
+            raise ProtocolError(f"{name}: {value} is not a finite f32")
         return struct.pack("<f", value)
+    if value - value != 0:  # NaN and infinities, which neither round() nor int() takes
+        raise ProtocolError(f"{name}: {value} is not a {type_name}")
     raw = value if scale == 1 else round(value / scale)
     if raw != int(raw) or not low <= raw <= high:
         raise ProtocolError(f"{name}: {value} is not a {type_name} in steps of {scale}")
@@ -121,8 +132,10 @@ def _pack_value(field, value):
 
 
 def _unpack_value(field, payload, start):
-    _, type_name, _, scale, _ = field
+    name, type_name, _, scale, _ = field
     if type_name[:5] == "rest:":
+        if len(payload) - start > int(type_name[5:]):
+            raise ProtocolError(f"{name}: {len(payload) - start} bytes do not fit {type_name}")
         return bytes(payload[start:])
     size = _type_size(type_name)
     if type_name[:6] == "bytes:":
@@ -131,6 +144,8 @@ def _unpack_value(field, payload, start):
         low, high = struct.unpack_from("<Hb", payload, start)
         return (high << 16) | low
     raw = struct.unpack_from("<" + layout.TYPES[type_name][0], payload, start)[0]
+    if raw - raw != 0:
+        raise ProtocolError(f"{name}: {raw} is not a finite {type_name}")
     return raw if scale == 1 else raw * scale
 
 
@@ -142,7 +157,7 @@ def pack_fields(fields, values):
 
 
 def unpack_fields(fields, payload, what, start=0, make=tuple):
-    """Decode ``fields`` from ``payload`` at ``start``; bytes beyond the known fields belong to a newer minor and are left."""
+    """Decode ``fields`` from ``payload`` at ``start``; bytes beyond them belong to a newer minor and are left."""
     size = size_of(fields)
     if len(payload) - start < size:
         raise ProtocolError(f"{what}: {len(payload) - start} bytes where {size} are needed")
@@ -173,26 +188,30 @@ def decode_record(name, payload):
     Raises
     ------
     ProtocolError
-        When the record is too short, its CRC is wrong, or (INFO) its protocol major is not ours.
+        When the record is too short or its CRC is wrong; `VersionError` when the protocol major in INFO is not ours.
     """
     fields, make = RECORDS[name]
     record = unpack_fields(fields, payload, name, 0, make)
     if name in ("CALIBRATION", "GEOMETRY") and crc16(payload[: size_of(fields) - 2]) != record.crc16:
         raise ProtocolError(f"{name}: CRC {record.crc16:#06x} does not fit its content")
     if name == "INFO" and record.proto_major != layout.PROTOCOL_MAJOR:
-        raise ProtocolError(f"the roller speaks protocol {record.proto_major}.x, this program {layout.PROTOCOL_MAJOR}.x")
+        ours, theirs = layout.PROTOCOL_MAJOR, record.proto_major
+        raise VersionError(f"the roller speaks protocol {theirs}.x, this program {ours}.x")
     return record
 
 
 def _pack_sample(stream_id, sample):
-    for field, value in zip(STREAM_FIELDS[stream_id], sample):  # noqa: B905 - MicroPython
+    fields = STREAM_FIELDS[stream_id]
+    if len(sample) != len(fields):
+        raise ProtocolError(f"stream {stream_id}: {len(sample)} values for {len(fields)} channels")
+    for field, value in zip(fields, sample):  # noqa: B905 - MicroPython
         _, _, low, high = layout.TYPES[field[1]]
-        if not low <= value <= high:
+        if not low <= value <= high or value != int(value):
             raise ProtocolError(f"stream {stream_id}, {field[0]}: {value} is not a {field[1]}")
     sample_format = _SAMPLE_FORMAT[stream_id]
     if sample_format is None:
-        return b"".join([struct.pack("<i", value)[:3] for value in sample])
-    return struct.pack(sample_format, *sample)
+        return b"".join([struct.pack("<i", int(value))[:3] for value in sample])
+    return struct.pack(sample_format, *[int(value) for value in sample])
 
 
 def _unpack_samples(stream_id, payload, start, count):
@@ -230,8 +249,10 @@ def encode_packet(flags, seq, t0_us, blocks, ptype=layout.PTYPE_LIVE):
     """
     parts = [pack_fields(layout.PACKET_HEADER, (ptype, flags, seq, t0_us & 0xFFFFFFFF))]
     for stream_id, offset_us, period_us, samples in blocks:
-        offset_us = round(offset_us / _OFFSET_STEP_US) * _OFFSET_STEP_US
-        parts.append(pack_fields(layout.BLOCK_HEADER, (stream_id, len(samples), offset_us, period_us)))
+        if stream_id not in STREAM_FIELDS:
+            raise ProtocolError(f"stream {stream_id}: unknown, so that its samples have no layout")
+        on_grid_us = round(offset_us / _OFFSET_STEP_US) * _OFFSET_STEP_US
+        parts.append(pack_fields(layout.BLOCK_HEADER, (stream_id, len(samples), on_grid_us, period_us)))
         parts.extend([_pack_sample(stream_id, sample) for sample in samples])
     return b"".join(parts)
 
@@ -251,14 +272,14 @@ def walk_packet(payload):
     Raises
     ------
     ProtocolError
-        When the packet is truncated or of another protocol major.
+        When the packet is truncated; `VersionError` when it is of another protocol major.
     """
     length = len(payload)
     if length < _PACKET_HEADER_SIZE:
         raise ProtocolError(f"stream packet: {length} bytes, the header alone takes {_PACKET_HEADER_SIZE}")
     header = struct.unpack_from(_PACKET_FORMAT, payload, 0)
     if header[0] >> 4 != layout.PROTOCOL_MAJOR:
-        raise ProtocolError(f"stream packet: type {header[0]:#04x} is not of protocol {layout.PROTOCOL_MAJOR}.x")
+        raise VersionError(f"stream packet: type {header[0]:#04x} is not of protocol {layout.PROTOCOL_MAJOR}.x")
     places = []
     start = _PACKET_HEADER_SIZE
     while start < length:
@@ -282,7 +303,7 @@ def decode_packet(payload):
     Raises
     ------
     ProtocolError
-        When the packet is truncated or of another protocol major.
+        When the packet is truncated; `VersionError` when it is of another protocol major.
     """
     header, places, unknown = walk_packet(payload)
     blocks = [
@@ -342,6 +363,9 @@ def decode_response(payload):
 
 def tare_event(offset_counts):
     """EVENT sample that carries a tare: 24 bits over ``arg`` and ``value``."""
+    _, _, lowest, highest = layout.TYPES["i24"]
+    if not lowest <= offset_counts <= highest:
+        raise ProtocolError(f"tare: {offset_counts} is not an i24")
     low, high = struct.unpack("<hB", struct.pack("<i", offset_counts)[:3])
     return EVENT_CODE["TARE"], high, low
 

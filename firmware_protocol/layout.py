@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The wire format, declared once.
 
-Everything else in this package (codecs, numpy dtypes, the protocol page) derives from these plain tuples, which CPython and
-MicroPython read alike. All integers are little-endian. The meaning of a field never changes: a new field, stream id or opcode
-is added instead.
+Everything else in this package (codecs, numpy dtypes, the protocol page) derives from these plain tuples, which CPython
+and MicroPython read alike. All integers are little-endian. The meaning of a field never changes: a new field, stream id
+or opcode is added instead.
 
-A *field* is ``(name, type, unit, scale, meaning)``: physical value = wire value * scale, in ``unit``. Types are the keys of
-``TYPES``, ``bytes:N`` (exactly N bytes) and ``rest:N`` (at most N bytes, last field only).
+A *field* is ``(name, type, unit, scale, meaning)``: physical value = wire value * scale, in ``unit``. Types are the
+keys of ``TYPES``, ``bytes:N`` (exactly N bytes) and ``rest:N`` (at most N bytes, last field only).
 """
 
 PROTOCOL_MAJOR = 1
@@ -23,9 +23,12 @@ TYPES = {
     "u64": ("Q", 8, 0, 0xFFFFFFFFFFFFFFFF),
     "f32": ("f", 4, None, None),
 }
-"""Type name -> (struct code, size in bytes, smallest, largest). ``i24`` has no struct code: three bytes, two's complement."""
+"""Type name -> (struct code, size in bytes, smallest, largest).
 
-# --- GATT ---------------------------------------------------------------------------------------------------------------
+``i24`` has no struct code: three bytes, two's complement.
+"""
+
+# --- GATT -------------------------------------------------------------------------------------------------------------
 
 BASE_UUID = "06e8{:04x}-fc88-4344-96df-0d7b6fcd2219"
 SERVICE_SLOT = 0x0001
@@ -37,7 +40,7 @@ CHARACTERISTICS = (
 )
 """Slot, name, properties, content. A slot is never reused."""
 
-# --- Records ------------------------------------------------------------------------------------------------------------
+# --- Records ----------------------------------------------------------------------------------------------------------
 
 INFO = (
     ("proto_major", "u8", "", 1, "major version of the protocol; a host refuses a major that it does not know"),
@@ -99,7 +102,7 @@ GEOMETRY = (
     ("crc16", "u16", "", 1, "CRC-16/CCITT-FALSE over the 30 bytes before"),
 )
 
-# --- Stream packets -----------------------------------------------------------------------------------------------------
+# --- Stream packets ---------------------------------------------------------------------------------------------------
 
 PACKET_HEADER = (
     ("ptype", "u8", "", 1, "0x10 live; the high nibble is the protocol major"),
@@ -154,7 +157,7 @@ EVENTS = (
     (8, "TARE", "new zero in counts, 24 bits: arg is bits 16 to 23 (sign included), value the low 16 bits"),
 )
 
-# --- Control ------------------------------------------------------------------------------------------------------------
+# --- Control ----------------------------------------------------------------------------------------------------------
 
 REQUEST_HEADER = (
     ("op", "u8", "", 1, "see Requests"),
@@ -261,7 +264,7 @@ RESPONSE_STATUS = (
 RATES_HZ = (1, 10, 20, 26, 40, 52, 80, 104, 208, 320)
 MTU_MIN_STREAM = 100
 
-# --- Bits ---------------------------------------------------------------------------------------------------------------
+# --- Bits -------------------------------------------------------------------------------------------------------------
 
 FEATURES = (
     (0, "IMU", "6-axis IMU"),

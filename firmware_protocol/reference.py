@@ -79,7 +79,7 @@ STREAM_INFO = {
 """Stream id -> element code, scale_a, scale_b, rate in Hz (0: as things happen)."""
 
 
-def stream_info_reply(stream_id: int) -> tuple:
+def stream_info_reply(stream_id: int) -> tuple[int, int, int, int, float, float, int]:
     """Fields of the STREAM_INFO reply of the reference device.
 
     Raises

@@ -116,14 +116,7 @@ class Cue(NamedTuple):
     side: str
 
 
-_RULES = {
-    Comfort.NO_CONTACT: "contact ends below the threshold",
-    Comfort.TOO_LIGHT: "in contact, below the band (less its deadband)",
-    Comfort.COMFORTABLE: "at or above the low end of the band",
-    Comfort.FIRM: "above the band",
-    Comfort.TOO_HARD: "above the limit for the on-delay",
-    Comfort.STOP: "above the ceiling, no delay",
-}
+_EDGE_NAMES = ("contact threshold", "low end of the band", "firm end of the band", "limit", "ceiling")
 
 
 def band_of(bands: Mapping[tuple[str, str], Band], zone: str, side: str) -> Band:
@@ -162,6 +155,24 @@ def _level(latches: Sequence[_Latch]) -> Comfort:
     if not latches[0].on:
         return Comfort.NO_CONTACT
     return Comfort(1 + max((i for i in range(1, 5) if latches[i].on), default=0))
+
+
+def _cue(
+    t_s: float,
+    change: tuple[Comfort, Comfort],
+    forces_n: tuple[float, float],
+    edges: Sequence[tuple[float, float, float, float]],
+    place: tuple[str, str],
+) -> Cue:
+    """Explain a change: going up, the highest threshold passed decided; going down, the lowest one left."""
+    before, now = change
+    rising = now > before
+    i = int(now) - 1 if rising else int(now)
+    on_n, off_n, on_delay_s, off_delay_s = edges[i]
+    delay_s = on_delay_s if rising else off_delay_s
+    rule = f"rose above the {_EDGE_NAMES[i]}" if rising else f"fell below the {_EDGE_NAMES[i]}, less its deadband"
+    rule += f", for {delay_s * 1000:.0f} ms" if delay_s else ""
+    return Cue(t_s, now, before, *forces_n, on_n if rising else off_n, rule, *place)
 
 
 def comfort_step(
@@ -208,9 +219,7 @@ def comfort_step(
             latches[i] = _latch_step(latches[i], force, t, edge)
         now = _level(latches)
         if now is not level:
-            edge = edges[max(int(max(now, level)) - 1, 0)] if now < level else edges[int(now) - 1 if now > 1 else 0]
-            threshold_n = edge[1] if now < level else edge[0]
-            cues.append(Cue(t, now, level, raw, force, threshold_n, _RULES[now], zone, side))
+            cues.append(_cue(t, (level, now), (raw, force), edges, (zone, side)))
             level = now
         comfort.append(level)
     return comfort, cues, ComfortState(tuple(latches), level)

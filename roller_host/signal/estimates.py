@@ -67,6 +67,8 @@ class Estimates:
     direction_deg: NDArray[np.float64]
     """Direction of motion as in `Stroke`; NaN without contact or motion."""
     comfort: tuple[Comfort, ...]
+    places: tuple[int, ...]
+    """Index in ``zones.PLACES`` per sample; -1 when not known or without contact."""
     zone: str
     """Zone at the end of the block, ``""`` when not known."""
     side: str

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: MIT
+"""Composition root: puts radio, recorder, pipeline and outputs together. The only module that names the simulator, for the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import time
+from collections import deque
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import roller_host
+from firmware_protocol.codec import VersionError
+from roller_host.link.client import stream
+from roller_host.link.radio import open_radio
+from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, LinkState
+from roller_host.pipeline import Pipeline
+from roller_host.sessions.errors import SessionError
+from roller_host.sessions.folder import reserve
+from roller_host.sessions.source import params_json
+from roller_host.sessions.store import Recorder
+from roller_host.signal.comfort import band_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from pathlib import Path
+
+    from roller_host.dashboard.session import RollerChoice
+    from roller_host.link.radio import Radio
+    from roller_host.signal.estimates import Estimates
+    from roller_host.signal.record import Record
+
+logger = logging.getLogger(__name__)
+
+SNAPSHOT_S = 0.25
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for on the command line."""
+
+    radio: str = "native"
+    device: str | None = None
+    """Address or beginning of the name; None takes the strongest."""
+    seconds: float | None = None
+    """Streaming time; None until stopped."""
+    seed: int = 1
+    """Of the demo's simulator."""
+    out: Path | None = None
+    """File to record to; None for a name in the data folder."""
+    json: bool = False
+    theme: str = "system"
+
+
+@asynccontextmanager
+async def open_world(spec: str, seed: int) -> AsyncGenerator[tuple[Radio, dict[str, Any]]]:
+    """Open a radio; for ``demo``, a simulated roller with it.
+
+    Yields
+    ------
+    radio : Radio
+    truth : dict
+        What the simulator knows about itself, for comparison; empty for real rollers.
+
+    Raises
+    ------
+    BadRadioError
+        When there is no such radio, or the simulator is not installed.
+    """
+    if spec != DEMO:
+        async with open_radio(spec) as radio:
+            yield radio, {}
+        return
+    try:
+        from simulator.air import Air, AirController  # noqa: PLC0415 - only for the demo, and heavy
+        from simulator.device import Device  # noqa: PLC0415
+        from simulator.peripheral import open_peripheral  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise BadRadioError(
+            f"the demo needs {error.name}, which is not installed: pip install '.[demo]' in the project's folder"
+        ) from error
+    air, device = Air(), Device(seed=seed)
+    async with open_peripheral(air, device):
+        controller = AirController("host", air)
+        async with open_radio(spec, controller=controller) as radio:
+            yield radio, {"imu_rate_hz": device.imu_rate_hz, "seed": seed}
+        air.remove(controller)
+
+
+class LiveRun:
+    """One session on a link: every record is stored first, then understood, then shown.
+
+    Parameters
+    ----------
+    options : Options
+        Device, length and place of the recording.
+    on_estimates, on_state, on_battery : callable
+        Outputs; called on the link's thread.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        on_estimates: Callable[[Estimates], None],
+        on_state: Callable[[LinkState], None],
+        on_battery: Callable[[int], None],
+    ) -> None:
+        self._options = options
+        self._on_estimates, self._on_state, self._on_battery = on_estimates, on_state, on_battery
+        self.pipeline = Pipeline()
+        self.recorder: Recorder | None = None
+        self.problem = ""
+        """What went wrong beside the link, in a sentence."""
+        self._begin_s = time.monotonic()
+
+    async def run(self, radio: Radio, stop: asyncio.Event) -> None:
+        """Stream until ``stop`` or the end of the time asked for.
+
+        Raises
+        ------
+        LinkError
+            When the link fails; what came before is in the recording.
+        SessionError
+            When there is nowhere to record to.
+        """
+        watch = asyncio.create_task(self._end_after(stop))
+        failure: list[SessionError] = []
+
+        def take(record: Record) -> None:
+            try:
+                self._take(record)
+            except SessionError as error:
+                failure.append(error)
+                stop.set()
+
+        try:
+            await stream(
+                radio,
+                target=self._options.device,
+                on_record=take,
+                on_state=self._note_state,
+                stop=stop,
+                on_battery=self._on_battery,
+            )
+        except LinkError as error:
+            if self.recorder:
+                self.recorder.act(time.monotonic() - self._begin_s, "failed", str(error))
+            raise
+        finally:
+            watch.cancel()
+            if self.recorder:
+                # Waiting for the disk must not hold up the loop that others share.
+                await asyncio.to_thread(self.recorder.close, self.pipeline.summary())
+        if failure:
+            raise failure[0]
+
+    def summary(self) -> dict[str, object]:
+        """Numbers of the session, and where it is recorded."""
+        return {**self.pipeline.summary(), "recording": str(self.recorder.path) if self.recorder else None}
+
+    def _take(self, record: Record) -> None:
+        if self.recorder is None:
+            self.recorder = self._open_recorder()
+        self.recorder.record(record)
+        # An INFO of a wrong version is reported by the link itself.
+        with suppress(VersionError):
+            estimates = self.pipeline.feed(record)
+            if estimates:
+                self._on_estimates(estimates)
+
+    def _open_recorder(self) -> Recorder:
+        now = datetime.now().astimezone()
+        meta = {"created": now.isoformat(timespec="seconds"), "radio": self._options.radio, **_versions()}
+        meta["params"] = params_json(self.pipeline.params)
+        return Recorder(reserve(self._options.out, now), meta, self._note_problem)
+
+    def _note_problem(self, text: str) -> None:
+        self.problem = text
+        logger.error("%s", text)
+
+    def _note_state(self, state: LinkState) -> None:
+        if self.recorder:
+            self.recorder.act(time.monotonic() - self._begin_s, state.phase.value, state.reason)
+        if state.phase is LinkPhase.STREAMING and not self._streaming.is_set():
+            self._streaming.set()
+        self._on_state(state)
+
+    async def _end_after(self, stop: asyncio.Event) -> None:
+        self._streaming = asyncio.Event()
+        await self._streaming.wait()
+        if self._options.seconds is not None:
+            await asyncio.sleep(self._options.seconds)
+            stop.set()
+
+
+def _versions() -> dict[str, str]:
+    found = {"program": roller_host.__version__, "python": platform.python_version(), "system": platform.platform()}
+    for name in ("numpy", "scipy", "vqf", "bleak", "bumble"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+class DashboardSession:
+    """Feeds the window from the link's thread; see ``dashboard.session.LiveSession`` for the contract."""
+
+    def __init__(self, options: Options) -> None:
+        from roller_host.dashboard.session import RollerChoice, Rollers, Snapshot  # noqa: PLC0415 - needs no Qt, but is not for the command line
+        from roller_host.link.thread import LinkThread  # noqa: PLC0415
+
+        self._choice, self._rollers, self._snapshot = RollerChoice, Rollers, Snapshot
+        self.mailbox: deque[Any] = deque(maxlen=4096)
+        self._options = options
+        self._thread = LinkThread()
+        self._thread.start()
+        self._stop: asyncio.Event | None = None
+        self._found: tuple[RollerChoice, ...] = ()
+        self._battery: int | None = None
+
+    def choices(self) -> Sequence[RollerChoice]:
+        """Known rollers, the simulated one first."""
+        simulated = self._choice(DEMO, "Simulated roller", "in this program, no hardware", simulated=True)
+        return (simulated, *self._found)
+
+    def scan(self) -> None:
+        """Look for real rollers; finds arrive in the mailbox."""
+        self._thread.run(self._scan())
+
+    def connect(self, choice: RollerChoice) -> None:
+        """Connect and stream; what happens arrives in the mailbox."""
+        self._thread.run(self._connect(choice))
+
+    def disconnect(self) -> None:
+        """Leave the roller in good order."""
+        self._thread.run(self._disconnect())
+
+    def close(self) -> None:
+        """Leave the roller, close the recording, end the thread."""
+        with suppress(TimeoutError):
+            self._thread.run(self._disconnect(wait=True)).result(5.0)
+        self._thread.close()
+
+    async def _scan(self) -> None:
+        spec = "native" if self._options.radio == DEMO else self._options.radio
+        seen: dict[str, RollerChoice] = {}
+
+        def note(found: Found) -> None:
+            seen[found.address] = self._choice(found.address, found.name, f"{found.rssi_dbm} dBm")
+            self._found = tuple(seen.values())
+            self.mailbox.append(self._rollers(tuple(self.choices())))
+
+        problem = ""
+        try:
+            async with open_radio(spec) as radio:
+                await radio.scan(8.0, on_found=note)
+        except LinkError as error:
+            problem = str(error)
+        self._found = tuple(seen.values())
+        self.mailbox.append(self._rollers(tuple(self.choices()), problem))
+
+    async def _connect(self, choice: RollerChoice) -> None:
+        await self._disconnect(wait=True)
+        self._stop = stop = asyncio.Event()
+        self._done = done = asyncio.Event()
+        spec = DEMO if choice.simulated else ("native" if self._options.radio == DEMO else self._options.radio)
+        options = replace(self._options, radio=spec, device=None if choice.simulated else choice.key, seconds=None)
+        live = LiveRun(options, lambda e: self._show(live, e), self.mailbox.append, self._note_battery)
+        self._last_snapshot_s = float("-inf")
+        try:
+            async with open_world(spec, options.seed) as (radio, _):
+                await live.run(radio, stop)
+        except SessionError as error:
+            self.mailbox.append(LinkState(LinkPhase.OFF, str(error), "Choose another place, or free some space."))
+        except BadRadioError as error:
+            self.mailbox.append(LinkState(LinkPhase.OFF, str(error)))
+        except LinkError:
+            logger.debug("the link ended with an error; its state has told the window")
+        finally:
+            done.set()
+
+    async def _disconnect(self, *, wait: bool = False) -> None:
+        if self._stop is not None:
+            self._stop.set()
+            if wait:
+                await self._done.wait()
+
+    def _note_battery(self, percent: int) -> None:
+        self._battery = percent
+
+    def _show(self, live: LiveRun, estimates: Estimates) -> None:
+        self.mailbox.append(estimates)
+        now_s = time.monotonic()
+        if now_s - self._last_snapshot_s < SNAPSHOT_S:
+            return
+        self._last_snapshot_s = now_s
+        pipeline, totals = live.pipeline, live.pipeline.totals
+        rate_hz = pipeline.rate_hz or 0.0
+        self.mailbox.append(
+            self._snapshot(
+                elapsed_s=totals.duration_s,
+                rate_hz=rate_hz,
+                lost_packets=totals.lost_packets,
+                gaps=totals.gaps,
+                strokes=len(totals.strokes),
+                contact_s=totals.contact_samples / rate_hz if rate_hz else 0.0,
+                battery_percent=self._battery,
+                recording=str(live.recorder.path) if live.recorder else "",
+                contact_s_by_place=dict(totals.contact_s_by_place),
+                band=band_of(pipeline.params.bands, estimates.zone, estimates.side),
+                calibrated=bool(pipeline.model.calibration.flags & 1),
+            )
+        )

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""What the commands do: run a session or a replay, say how it goes, and end with the right exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from firmware_protocol.codec import ProtocolError, VersionError
+from firmware_protocol.zones import place_name
+from roller_host.app import DEMO, DashboardSession, LiveRun, Options, open_world
+from roller_host.link.states import Found, LinkError, LinkState, NoDeviceError
+from roller_host.pipeline import Pipeline
+from roller_host.sessions.errors import SessionError
+from roller_host.sessions.source import open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roller_host.signal.estimates import Estimates, Stroke
+
+BAD_INPUT = 2
+INCOMPATIBLE = 5
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own warnings off the terminal: what matters of them reaches the person as a sentence."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("bumble").setLevel(logging.CRITICAL)
+    logging.getLogger("bleak").setLevel(logging.CRITICAL)
+
+
+class _Progress:
+    """One line on a terminal that says how it goes; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._last_s = 0.0
+        self._width = 0
+
+    def show(self, text: str, *, at_once: bool = False) -> None:
+        now_s = time.monotonic()
+        if self._shown and (at_once or now_s - self._last_s > 0.2):
+            self._last_s = now_s
+            sys.stderr.write("\r" + text.ljust(self._width))
+            sys.stderr.flush()
+            self._width = len(text)
+
+    def clear(self) -> None:
+        if self._shown and self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+
+
+def _status_line(pipeline: Pipeline) -> str:
+    totals = pipeline.totals
+    return (
+        f"{totals.duration_s:6.1f} s   {pipeline.rate_hz or 0:6.1f} Hz   {len(totals.strokes)} strokes   "
+        f"{totals.contact_samples / (pipeline.rate_hz or 1):.1f} s contact   {totals.gaps} gaps"
+    )
+
+
+def _finish(options: Options, result: dict[str, object], error: Exception | None, code: int) -> int:
+    """Say how it ended: exactly one JSON object on stdout, or words; the exit code is handed through."""
+    if error is not None:
+        result = {**result, "error": str(error)}
+        sys.stderr.write(f"roller-host: {error}\n")
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    elif result.get("packets"):
+        sys.stdout.write(_report(result))
+    return code
+
+
+def _report(result: dict[str, Any]) -> str:
+    mean = result["force_mean_n"]
+    lines = [
+        f"{result['strokes']} strokes in {result['duration_s']:.1f} s, {result['contact_s']:.1f} s in contact"
+        + (f", mean force {mean:.2f} N, peak {result['force_peak_n']:.2f} N" if mean is not None else ""),
+        f"{result['packets']} packets at {result['rate_hz'] or 0:.2f} Hz, {result['gaps']} gaps, "
+        f"{result['lost_packets']} lost, {result['bad_payloads']} unreadable",
+    ]
+    if result.get("recording"):
+        lines.append(f"recording: {result['recording']}")
+    return "\n".join(lines) + "\n"
+
+
+def exit_code(error: Exception) -> int:
+    """Exit code that belongs to an error."""
+    if isinstance(error, LinkError):
+        return error.exit_code
+    return INCOMPATIBLE if isinstance(error, VersionError) else BAD_INPUT
+
+
+def run_headless(options: Options) -> int:
+    """Stream without a window; returns the exit code."""
+    progress = _Progress()
+    strokes_seen = 0
+
+    def show_estimates(_: Estimates) -> None:
+        nonlocal strokes_seen
+        strokes = live.pipeline.totals.strokes
+        if not options.json and not sys.stderr.isatty():
+            for stroke in strokes[strokes_seen:]:
+                sys.stdout.write(_stroke_line(stroke) + "\n")
+        strokes_seen = len(strokes)
+        progress.show(_status_line(live.pipeline))
+
+    def show_state(state: LinkState) -> None:
+        words = " - ".join(text for text in (state.phase.value, state.reason) if text)
+        progress.show(words, at_once=True)
+
+    live = LiveRun(options, show_estimates, show_state, lambda _: None)
+    truth: dict[str, Any] = {}
+
+    async def session() -> None:
+        stop = asyncio.Event()
+        _stop_on_signals(stop)
+        async with open_world(options.radio, options.seed) as (radio, known):
+            truth.update(known)
+            await live.run(radio, stop)
+
+    error: Exception | None = None
+    try:
+        asyncio.run(session())
+    except (LinkError, SessionError) as caught:
+        error = caught
+    progress.clear()
+    if error is None and live.problem:
+        error = SessionError(live.problem)
+    result = live.summary() | ({"simulator": truth} if truth else {})
+    return _finish(options, result, error, exit_code(error) if error else 0)
+
+
+def _stroke_line(stroke: Stroke) -> str:
+    where = place_name(stroke.zone, stroke.side) if stroke.zone else "place unknown"
+    return (
+        f"{stroke.begin_s:7.2f} s  {where:16}  {stroke.direction_deg:+5.0f} deg (+-{stroke.direction_sigma_deg:.0f})  "
+        f"{stroke.length_m * 100:4.1f} cm  {stroke.speed_m_s * 100:4.1f} cm/s  {stroke.force_n:4.2f} N"
+    )
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # loop.add_signal_handler does not exist on Windows.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+
+
+def run_scan(options: Options) -> int:
+    """List the rollers in range; returns the exit code."""
+    seconds = options.seconds or 5.0
+    progress = _Progress()
+    progress.show(f"scanning for {seconds:.0f} s", at_once=True)
+
+    async def session() -> list[Found]:
+        async with open_world(options.radio, options.seed) as (radio, _):
+            return await radio.scan(seconds)
+
+    try:
+        found = asyncio.run(session())
+        if not found:
+            raise NoDeviceError(
+                "No roller was seen. Switch it on, bring it near, and check that no other program is connected to it."
+            )
+    except LinkError as error:
+        progress.clear()
+        return _finish(options, {"rollers": []}, error, error.exit_code)
+    progress.clear()
+    if options.json:
+        sys.stdout.write(json.dumps({"rollers": [found_one.__dict__ for found_one in found]}) + "\n")
+    else:
+        sys.stdout.writelines(f"{one.name}  {one.address}  {one.rssi_dbm} dBm\n" for one in found)
+    return 0
+
+
+def run_replay(path: Path, options: Options) -> int:
+    """Feed a recording or a capture through the pipeline; returns the exit code."""
+    progress = _Progress()
+    pipeline = Pipeline()
+    stored: Any = None
+    try:
+        records, params, recording = open_source(path)
+        stored = recording.estimates if recording else None
+        pipeline = Pipeline(params)
+        for record in records:
+            pipeline.feed(record)
+            progress.show(f"replaying   {_status_line(pipeline)}")
+        _check_readable(pipeline, path)
+    except (SessionError, ProtocolError) as error:
+        progress.clear()
+        return _finish(options, {"recording": str(path)}, error, exit_code(error))
+    progress.clear()
+    if pipeline.assumed:
+        assumed = ", ".join(sorted(pipeline.assumed))
+        sys.stderr.write(f"roller-host: {path} does not say its {assumed}: the reference device's is assumed\n")
+    result = pipeline.summary()
+    # Compared as JSON, because that is how it was stored.
+    matches = None if stored is None else json.loads(json.dumps(result)) == stored
+    if matches is False:
+        sys.stderr.write("roller-host: the estimates differ from those of the live session; other versions may have made them\n")
+    return _finish(options, {**result, "recording": str(path), "matches_live": matches}, None, 0)
+
+
+def _check_readable(pipeline: Pipeline, path: Path) -> None:
+    if pipeline.totals.packets == 0 and pipeline.first_problem:
+        raise type(pipeline.first_problem)(f"nothing in {path} could be read: {pipeline.first_problem}")
+
+
+def run_dashboard(options: Options) -> int:
+    """Open the dashboard; returns the exit code."""
+    from roller_host.dashboard.requirements import import_problem, missing_display  # noqa: PLC0415 - Qt is optional
+
+    problem = missing_display() or import_problem()
+    if problem:
+        sys.stderr.write(f"roller-host: {problem}\n")
+        return BAD_INPUT
+    from roller_host.dashboard.run import run  # noqa: PLC0415
+
+    autoconnect = DEMO if options.radio == DEMO else options.device
+    return run(lambda: DashboardSession(options), theme=options.theme, autoconnect=autoconnect, seconds=options.seconds)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""What every part of the page is made of: painted widgets that know the colour scheme, cards, pills."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from roller_host.dashboard import theme
+
+CARD_PADDING = 18
+HEADING_HEIGHT = 40
+"""Room above the content of a card for its heading, px."""
+
+
+class Painted(QWidget):
+    """A widget that paints itself in the colours of ``look``."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.look = theme.DARK
+        self.setAccessibleName(name)
+
+    def set_look(self, look: theme.Look) -> None:
+        """Take a colour scheme."""
+        self.look = look
+        self.update()
+
+    def describe(self, text: str) -> None:
+        """Tell a screen reader the state; says nothing when it has not changed."""
+        if text != self.accessibleDescription():
+            self.setAccessibleDescription(text)
+
+    def painter(self) -> QPainter:
+        """Painter of this widget with smooth edges."""
+        out = QPainter(self)
+        out.setRenderHint(QPainter.RenderHint.Antialiasing)
+        return out
+
+
+class Card(Painted):
+    """A rounded surface with a quiet heading and, at its right, a quiet note."""
+
+    def __init__(self, heading: str, parent: QWidget | None = None) -> None:
+        super().__init__(heading, parent)
+        self._heading = heading
+        self._note = ""
+
+    def set_note(self, note: str) -> None:
+        """Text at the right of the heading."""
+        if note != self._note:
+            self._note = note
+            self.update(0, 0, self.width(), HEADING_HEIGHT)
+
+    def content(self) -> QRectF:
+        """Area inside the padding, below the heading."""
+        return QRectF(self.rect()).adjusted(CARD_PADDING, HEADING_HEIGHT, -CARD_PADDING, -CARD_PADDING)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint surface and heading."""
+        del event
+        with self.painter() as p:
+            self.paint_card(p)
+
+    def paint_card(self, p: QPainter) -> None:
+        """Paint surface, heading and note."""
+        p.setPen(QPen(self.look.tone("line"), 1.0))
+        p.setBrush(self.look.tone("card"))
+        p.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), theme.CARD_RADIUS, theme.CARD_RADIUS)
+        p.setFont(theme.font(13, strong=True))
+        p.setPen(self.look.tone("dim"))
+        area = QRectF(CARD_PADDING, 13, self.width() - 2 * CARD_PADDING, 18)
+        p.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._heading)
+        if self._note:
+            p.setFont(theme.font(theme.SMALL))
+            room = area.width() - QFontMetricsF(theme.font(13, strong=True)).horizontalAdvance(self._heading) - 12
+            note = QFontMetricsF(p.font()).elidedText(self._note, Qt.TextElideMode.ElideRight, room)
+            p.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, note)
+
+
+class Pill(Painted):
+    """A small capsule with a dot and a few words."""
+
+    def __init__(self, name: str, max_width: int = 260, parent: QWidget | None = None) -> None:
+        super().__init__(name, parent)
+        self._text = ""
+        self._tone = "dim"
+        self._max_width = max_width
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+
+    def set_state(self, text: str, tone: str, tip: str = "") -> None:
+        """Show words and the colour of the dot; hides itself when there are no words."""
+        if (text, tone) != (self._text, self._tone):
+            if len(text) != len(self._text):
+                self.updateGeometry()
+            self._text, self._tone = text, tone
+            self.setVisible(bool(text))
+            self.update()
+        if tip != self.toolTip():
+            self.setToolTip(tip)
+            self.describe(tip)
+
+    def sizeHint(self) -> QSize:
+        """As wide as the words, within the maximum."""
+        width = QFontMetricsF(self._font()).horizontalAdvance(self._text) + 42
+        return QSize(min(round(width), self._max_width), 30)
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrow enough to give way in a small window."""
+        return QSize(min(self.sizeHint().width(), 86), 30)
+
+    def _font(self) -> QFont:
+        return theme.font(13)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the capsule."""
+        del event
+        with self.painter() as p:
+            box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+            p.setPen(QPen(self.look.tone("line"), 1.0))
+            p.setBrush(self.look.tone("card"))
+            p.drawRoundedRect(box, box.height() / 2, box.height() / 2)
+            tone = self.look.tone(self._tone)
+            centre = box.center()
+            centre.setX(box.left() + 16)
+            p.setPen(Qt.PenStyle.NoPen)
+            p.setBrush(theme.faded(tone, 0.25))
+            p.drawEllipse(centre, 6.5, 6.5)
+            p.setBrush(tone)
+            p.drawEllipse(centre, 3.5, 3.5)
+            p.setFont(self._font())
+            p.setPen(self.look.tone("ink"))
+            room = box.adjusted(28, 0, -12, 0)
+            text = QFontMetricsF(p.font()).elidedText(self._text, Qt.TextElideMode.ElideMiddle, room.width() + 1)
+            p.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+
+
+def draw_text(p: QPainter, x: float, baseline: float, text: str, face: QFont, colour: QColor) -> float:
+    """Draw text from ``x`` on a baseline; give back where it ends."""
+    p.setFont(face)
+    p.setPen(colour)
+    p.drawText(int(x), int(baseline), text)
+    return x + QFontMetricsF(face).horizontalAdvance(text)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Words, signs and colour names for states and directions. One place, so that screen and screen reader agree."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from roller_host.link.states import LinkPhase
+from roller_host.signal.comfort import Comfort
+
+
+class Saying(NamedTuple):
+    """A state as a person meets it: never by colour alone."""
+
+    sign: str
+    words: str
+    tone: str
+    """Name of a colour of `theme.Look`: ``good``, ``low``, ``firm``, ``bad`` or ``dim``."""
+
+
+NOTHING = "\N{EN DASH}"
+"""Stands where a number or sign would stand if it were known."""
+
+COMFORT: dict[Comfort, Saying] = {
+    Comfort.NO_CONTACT: Saying("○", "No contact", "dim"),
+    Comfort.TOO_LIGHT: Saying("▼", "Press a little more", "low"),
+    Comfort.COMFORTABLE: Saying("●", "Comfortable", "good"),
+    Comfort.FIRM: Saying("●", "Firm", "firm"),
+    Comfort.TOO_HARD: Saying("▲", "Ease off", "bad"),
+    Comfort.STOP: Saying("■", "Stop", "bad"),
+    Comfort.STALE: Saying(NOTHING, "No data", "dim"),
+}
+
+PHASE_TONE: dict[LinkPhase, str] = {
+    LinkPhase.OFF: "dim",
+    LinkPhase.NO_BLUETOOTH: "bad",
+    LinkPhase.SCANNING: "low",
+    LinkPhase.CONNECTING: "low",
+    LinkPhase.SUBSCRIBED: "low",
+    LinkPhase.STREAMING: "good",
+    LinkPhase.STALLED: "low",
+    LinkPhase.LOST: "bad",
+    LinkPhase.REFUSED: "bad",
+}
+
+_OCTANTS = ("up", "up and {}", "{}", "down and {}", "down")
+
+
+def outward_deg(direction_deg: float, side: str) -> float:
+    """Angle from face-up with outward positive, degrees; NaN when the side is not known."""
+    return {"left": direction_deg, "right": -direction_deg}.get(side, math.nan)
+
+
+def heading(direction_deg: float, side: str) -> str:
+    """Direction of a stroke in words: ``"up and out"``, ``"down"``; empty when there is none.
+
+    Parameters
+    ----------
+    direction_deg : float
+        Angle from face-up, positive toward the person's left, degrees.
+    side : str
+        Side of the face; with it the words are in and out, without it left and right.
+    """
+    if math.isnan(direction_deg):
+        return ""
+    outward = outward_deg(direction_deg, side)
+    if math.isnan(outward):
+        outward, names = direction_deg, ("left", "right")
+    else:
+        names = ("out", "in")
+    sideways = names[0] if outward > 0 else names[1]
+    return _OCTANTS[round(abs(direction_deg) / 45.0)].format(sideways)
+
+
+def advised(direction_deg: float) -> bool:
+    """Whether a direction is fine; strokes that go down are advised against."""
+    return not abs(direction_deg) > 112.5
+
+
+def opening(text: str) -> str:
+    """Text with its first letter as a capital and all others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds: ``"3:49"``."""
+    whole = max(int(seconds), 0)
+    return f"{whole // 60}:{whole % 60:02d}"

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: MIT
+# pyright: reportUnknownMemberType=false
+"""bleak over Bumble: scanner and client for any HCI controller, a USB dongle or a virtual one.
+
+Importing this module needs the ``sim`` extra.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from uuid import UUID
+
+from bleak.assigned_numbers import gatt_char_props_to_strs
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.client import BaseBleakClient
+from bleak.backends.descriptor import BleakGATTDescriptor
+from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
+from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
+    BleakError,
+    BleakGATTProtocolError,
+)
+
+from roller_host.link.race import end
+from roller_host.link.states import BadRadioError
+
+try:
+    from bumble import att, core, hci, pairing
+    from bumble.device import Advertisement, Connection, Device, DeviceConfiguration
+    from bumble.host import Host
+    from bumble.transport import open_transport
+except ModuleNotFoundError as error:
+    raise BadRadioError(
+        f"This radio needs the package {error.name!r}, which is not installed: pip install 'roller-host[sim]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from bleak.args import SizedBuffer
+    from bleak.backends.client import NotifyCallback
+    from bleak.backends.device import BLEDevice
+    from bleak.backends.scanner import AdvertisementDataCallback
+    from bumble.gatt_client import CharacteristicProxy, ServiceProxy
+    from bumble.gatt_client import Client as GattClient
+    from bumble.transport.common import Transport
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+MTU: Final = 517
+"""ATT MTU asked for."""
+LONGEST_WRITE_B: Final = 512
+"""An attribute value is never longer, whatever the MTU."""
+OPEN_S: Final = 5.0
+"""Longest time that a controller may take to start, s."""
+DISCONNECT_S: Final = 2.0
+
+
+class Dongle:
+    """One HCI controller with Bumble's host on top, shared by all scanners and clients of a radio.
+
+    Parameters
+    ----------
+    transport : str or None
+        Bumble's name of the transport, for instance ``tcp-client:127.0.0.1:9100`` or ``usb:0``.
+    controller : object or None
+        Instead of a transport: a controller in this process, an HCI packet source and sink as Bumble defines it.
+    """
+
+    def __init__(self, transport: str | None, controller: object | None = None) -> None:
+        self._name = transport or "injected controller"
+        self._spec = transport
+        self._controller = controller
+        self._transport: Transport | None = None
+        self._device: Device | None = None
+        self._opening = asyncio.Lock()
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the transport is gone."""
+
+    async def open(self) -> Device:
+        """Start the controller, unless it runs already.
+
+        Raises
+        ------
+        BleakBluetoothNotAvailableError
+            When there is no such controller, or it does not answer.
+        """
+        async with self._opening:
+            if self.lost.done():
+                raise BleakBluetoothNotAvailableError(
+                    f"{self._name}: the connection to the controller is lost", _SILENT
+                )
+            if self._device is None:
+                try:
+                    async with asyncio.timeout(OPEN_S):
+                        self._device = await self._start()
+                except BaseException as error:
+                    await self.close()
+                    if not isinstance(error, (TimeoutError, core.BaseBumbleError)):
+                        raise
+                    text = f"{self._name}: no answer from a Bluetooth controller"
+                    raise BleakBluetoothNotAvailableError(text, _SILENT) from error
+            return self._device
+
+    async def _start(self) -> Device:
+        host = Host()
+        if self._spec is None:
+            host.controller = self._controller
+        else:
+            self._transport = await self._open_transport(self._spec)
+            self._transport.source.terminated.add_done_callback(self._on_terminated)
+            host.set_packet_source(self._transport.source)
+            host.set_packet_sink(cast("Any", self._transport.sink))
+        # A fresh address per start: a controller in use by a host that just died may still hold the old one.
+        config = DeviceConfiguration(name="roller-host", address=hci.Address.generate_static_address())
+        device = Device(config=config, host=host)
+        bonding = pairing.PairingConfig(mitm=False, identity_address_type=pairing.PairingConfig.AddressType.RANDOM)
+
+        def same_for_all(_connection: Connection) -> pairing.PairingConfig:
+            return bonding
+
+        device.pairing_config_factory = same_for_all
+        await device.power_on()
+        return device
+
+    async def _open_transport(self, spec: str) -> Transport:
+        try:
+            return await open_transport(spec)
+        except TimeoutError:
+            raise
+        except Exception as error:  # each kind of transport raises the errors of its own library
+            raise BleakBluetoothNotAvailableError(f"{self._name}: {error}", _ABSENT) from error
+
+    def _on_terminated(self, terminated: asyncio.Future[None]) -> None:
+        if not terminated.cancelled() and (error := terminated.exception()):
+            logger.debug("%s: %s", self._name, error)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    async def close(self) -> None:
+        """Stop the controller and let go of the transport; safe to call twice."""
+        device, self._device = self._device, None
+        transport, self._transport = self._transport, None
+        if device and not self.lost.done():
+            with suppress(TimeoutError, core.BaseBumbleError):
+                async with asyncio.timeout(DISCONNECT_S):
+                    await device.host.send_sync_command(hci.HCI_Reset_Command())
+                    await device.power_off()
+        if transport:
+            await transport.close()
+            # The socket closes in the next turn of the loop.
+            await asyncio.sleep(0)
+
+
+_ABSENT: Final = BleakBluetoothNotAvailableReason.NO_BLUETOOTH
+_SILENT: Final = BleakBluetoothNotAvailableReason.UNKNOWN
+
+
+class BumbleScanner(BaseBleakScanner):
+    """Scanner for ``BleakScanner(backend=BumbleScanner, hci=dongle)``."""
+
+    def __init__(
+        self,
+        detection_callback: AdvertisementDataCallback | None,
+        service_uuids: list[str] | None,
+        scanning_mode: str,
+        *,
+        hci: Dongle,
+        **_: Any,
+    ) -> None:
+        super().__init__(detection_callback, service_uuids)
+        self._active = scanning_mode == "active"
+        self._dongle = hci
+        self._device: Device | None = None
+
+    async def start(self) -> None:
+        """Start scanning."""
+        self.seen_devices = {}
+        self._device = await self._dongle.open()
+        self._device.on(Device.EVENT_ADVERTISEMENT, self._on_advertisement)
+        await _raced(self._device.start_scanning(active=self._active), self._dongle.lost)
+
+    async def stop(self) -> None:
+        """Stop scanning; nothing to do when the controller is gone."""
+        if self._device and not self._dongle.lost.done():
+            self._device.remove_listener(Device.EVENT_ADVERTISEMENT, self._on_advertisement)
+            await _raced(self._device.stop_scanning(), self._dongle.lost)
+        self._device = None
+
+    def _on_advertisement(self, advertisement: Advertisement) -> None:
+        uuids = _service_uuids(advertisement.data)
+        if not self.is_allowed_uuid(uuids):
+            return
+        name = advertisement.data.get(core.AdvertisingData.Type.COMPLETE_LOCAL_NAME)
+        name = name or advertisement.data.get(core.AdvertisingData.Type.SHORTENED_LOCAL_NAME)
+        name = name if isinstance(name, str) else None
+        address = advertisement.address.to_string(with_type_qualifier=False)
+        received = AdvertisementData(name, {}, {}, uuids, None, advertisement.rssi, (advertisement,))
+        device = self.create_or_update_device(address, address, name, advertisement.address, received)
+        self.call_detection_callbacks(device, received)
+
+
+def _service_uuids(data: core.AdvertisingData) -> list[str]:
+    kinds = (
+        core.AdvertisingData.Type.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
+        core.AdvertisingData.Type.INCOMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
+        core.AdvertisingData.Type.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
+        core.AdvertisingData.Type.INCOMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
+    )
+    return [_uuid_text(uuid) for kind in kinds for uuid in data.get(kind) or ()]
+
+
+def _uuid_text(uuid: core.UUID) -> str:
+    """128-bit text form that bleak uses."""
+    return str(UUID(bytes=uuid.to_bytes(force_128=True)[::-1]))
+
+
+class BumbleClient(BaseBleakClient):
+    """Client for ``BleakClient(device, backend=BumbleClient, hci=dongle)``."""
+
+    def __init__(
+        self,
+        address_or_ble_device: BLEDevice | str,
+        *,
+        services: set[str] | None = None,
+        hci: Dongle,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(address_or_ble_device, **kwargs)
+        self._wanted = services
+        self._dongle = hci
+        self._details = None if isinstance(address_or_ble_device, str) else address_or_ble_device.details
+        self._connection: Connection | None = None
+        self._gatt: GattClient | None = None
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def name(self) -> str:
+        """Address of the peripheral, with dashes."""
+        return self.address.replace(":", "-")
+
+    @property
+    def mtu_size(self) -> int:
+        """Agreed ATT MTU, B."""
+        return self._connection.att_mtu if self._connection else att.ATT_DEFAULT_MTU
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection right now."""
+        return self._connection is not None and not self._lost.done()
+
+    async def connect(self, pair: bool, **_: Any) -> None:
+        """Connect, agree on the MTU, discover the services."""
+        if self.is_connected:
+            raise BleakError("already connected")
+        device = await self._dongle.open()
+        self._lost = asyncio.get_running_loop().create_future()
+        self._dongle.lost.add_done_callback(self._on_lost)
+        peer = self._details or hci.Address(self.address, hci.Address.RANDOM_DEVICE_ADDRESS)
+        try:
+            self._connection = await _raced(_connect(device, peer, self._timeout), self._lost)
+            self._connection.on(Connection.EVENT_DISCONNECTION, self._on_lost)
+            self._gatt = self._connection.gatt_client
+            if pair:
+                await self.pair()
+            await self._run(self._gatt.request_mtu(MTU))
+            self.services = await self._run(self._discover(self._gatt))
+        except BaseException:
+            await self.disconnect()
+            raise
+
+    def _on_lost(self, _reason: object) -> None:
+        """Note, once, that the connection or the controller is gone."""
+        if self._lost.done():
+            return
+        self._lost.set_result(None)
+        if self._connection and self._disconnected_callback:
+            self._disconnected_callback()
+
+    async def disconnect(self) -> None:
+        """Disconnect; nothing to do when the connection is gone already."""
+        if self._connection and not self._lost.done():
+            with suppress(BleakError, TimeoutError):
+                async with asyncio.timeout(DISCONNECT_S):
+                    await self._run(self._connection.disconnect())
+        self._dongle.lost.remove_done_callback(self._on_lost)
+        self._connection = self._gatt = None
+
+    async def _run(self, operation: Coroutine[Any, Any, _T]) -> _T:
+        """Do something over the connection; BleakError when that fails or the connection is lost meanwhile."""
+        return await _raced(operation, self._lost)
+
+    def _server(self) -> GattClient:
+        if self._gatt is None or self._lost.done():
+            raise BleakError("not connected")
+        return self._gatt
+
+    async def pair(self, *_args: Any, **_kwargs: Any) -> None:
+        """Pair without asking anybody ("Just Works"); the keys are kept until the radio is closed."""
+        if self._connection is None:
+            raise BleakError("not connected")
+        await self._run(self._connection.pair())
+
+    async def unpair(self) -> None:
+        """Forget the keys of this peripheral."""
+        device = await self._dongle.open()
+        if device.keystore:
+            with suppress(KeyError):
+                await device.keystore.delete(str(self._details or self.address))
+
+    async def _discover(self, gatt: GattClient) -> BleakGATTServiceCollection:
+        collection = BleakGATTServiceCollection()
+        for found in await gatt.discover_services():
+            uuid = _uuid_text(found.uuid)
+            if self._wanted is None or uuid in self._wanted:
+                await self._add(collection, found, BleakGATTService(found, found.handle, uuid))
+        return collection
+
+    async def _add(
+        self, collection: BleakGATTServiceCollection, found: ServiceProxy, service: BleakGATTService
+    ) -> None:
+        collection.add_service(service)
+        for proxy in await found.discover_characteristics():
+            flags = list(gatt_char_props_to_strs(proxy.properties))
+            characteristic = BleakGATTCharacteristic(
+                proxy, proxy.handle, _uuid_text(proxy.uuid), flags, self._longest_write, service
+            )
+            collection.add_characteristic(characteristic)
+            for descriptor in await proxy.discover_descriptors():
+                uuid = _uuid_text(descriptor.type)
+                collection.add_descriptor(BleakGATTDescriptor(descriptor, descriptor.handle, uuid, characteristic))
+
+    def _longest_write(self) -> int:
+        return min(self.mtu_size - 3, LONGEST_WRITE_B)
+
+    async def read_gatt_char(
+        self, characteristic: BleakGATTCharacteristic, *, use_cached: bool = False, **_: Any
+    ) -> bytearray:
+        """Read a characteristic; always from the peripheral."""
+        del use_cached
+        return bytearray(await self._run(self._server().read_value(characteristic.handle)))
+
+    async def read_gatt_descriptor(
+        self, descriptor: BleakGATTDescriptor, *, use_cached: bool = False, **_: Any
+    ) -> bytearray:
+        """Read a descriptor; always from the peripheral."""
+        del use_cached
+        return bytearray(await self._run(self._server().read_value(descriptor.handle)))
+
+    async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool) -> None:
+        """Write a characteristic."""
+        await self._run(self._server().write_value(characteristic.handle, bytes(data), with_response=response))
+
+    async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: SizedBuffer) -> None:
+        """Write a descriptor."""
+        await self._run(self._server().write_value(descriptor.handle, bytes(data), with_response=True))
+
+    async def start_notify(self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **_: Any) -> None:
+        """Ask for notifications, or for indications where there are no notifications."""
+        self._server()
+        proxy = cast("CharacteristicProxy[bytes]", characteristic.obj)
+
+        def deliver(payload: bytes) -> None:
+            callback(bytearray(payload))
+
+        await self._run(proxy.subscribe(deliver))
+
+    async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
+        """End notifications or indications."""
+        self._server()
+        proxy = cast("CharacteristicProxy[bytes]", characteristic.obj)
+        await self._run(proxy.unsubscribe())
+
+
+async def _connect(device: Device, peer: hci.Address, timeout_s: float) -> Connection:
+    """Connect, and leave no half-made connection in the controller when cancelled."""
+    try:
+        return await device.connect(peer, timeout=timeout_s)
+    except asyncio.CancelledError:
+        with suppress(core.BaseBumbleError):
+            await device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
+        raise
+
+
+async def _raced(operation: Coroutine[Any, Any, _T], lost: asyncio.Future[None]) -> _T:
+    """Result of an operation of Bumble's, with its errors as bleak's; BleakError when ``lost`` comes first."""
+    task = asyncio.ensure_future(operation)
+    try:
+        await asyncio.wait([task, lost], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(task)
+    # Bumble cancels what waits for an answer over a lost connection.
+    if task.cancelled() or (lost.done() and task.exception()):
+        raise BleakError("the connection is lost")
+    try:
+        return task.result()
+    except att.ATT_Error as error:
+        raise BleakGATTProtocolError(error.error_code) from error
+    except (core.BaseBumbleError, hci.HCI_Error, OSError) as error:
+        raise BleakError(str(error) or type(error).__name__) from error

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""The one loop that owns signal state: records in, estimates and a summary out. Live sessions and replays feed it alike."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firmware_protocol import arrays, codec
+from firmware_protocol.codec import ProtocolError, VersionError
+from firmware_protocol.zones import PLACES, place_name
+from roller_host.signal.calibration import AlignState, DeviceModel, RawBlock, align_step
+from roller_host.signal.core import SignalParams, SignalState, after_gap, signal_step
+from roller_host.signal.estimates import Estimates, Gap, Stroke
+from roller_host.signal.timebase import TimebaseState, timebase_step
+
+if TYPE_CHECKING:
+    from firmware_protocol.arrays import Packet
+    from roller_host.signal.record import Record
+
+logger = logging.getLogger(__name__)
+
+IMU6 = codec.STREAM_ID["IMU6"]
+EVENT = codec.STREAM_ID["EVENT"]
+_NEEDED = {"IMU6": IMU6, "ROLL": codec.STREAM_ID["ROLL"], "FORCE_RAW": codec.STREAM_ID["FORCE_RAW"]}
+
+
+@dataclass
+class Totals:
+    """Counts and sums over a session."""
+
+    packets: int = 0
+    bad_payloads: int = 0
+    """Payloads that the protocol does not allow; skipped."""
+    unknown_blocks: int = 0
+    """Packets with a block of an unknown stream; what stood before it was used."""
+    late_packets: int = 0
+    gaps: int = 0
+    lost_packets: int = 0
+    lost_s: float = 0.0
+    imu_samples: int = 0
+    imu_span_s: float = 0.0
+    samples: int = 0
+    contact_samples: int = 0
+    force_sum_n: float = 0.0
+    force_peak_n: float = 0.0
+    duration_s: float = 0.0
+    strokes: list[Stroke] = field(default_factory=list[Stroke])
+    cues: int = 0
+    contact_s_by_place: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
+
+
+class Pipeline:
+    """Signal chain of one session.
+
+    Parameters
+    ----------
+    params : SignalParams, optional
+        Tuning and thresholds.
+    """
+
+    def __init__(self, params: SignalParams | None = None) -> None:
+        self.params = params or SignalParams()
+        self.model = DeviceModel()
+        self.assumed = {"STREAM_INFO", "CALIBRATION", "GEOMETRY"}
+        """Descriptions that the device has not given: the reference device's are used."""
+        self.totals = Totals()
+        self.first_problem: ProtocolError | None = None
+        """What was wrong with the first payload that had to be skipped."""
+        self._halves: dict[tuple[str, int], bytes] = {}
+        self._asked: dict[int, tuple[str, int]] = {}
+        self._restart_timeline()
+        self._offset_s = 0.0
+        self._burst = ""
+
+    def _restart_timeline(self) -> None:
+        self._timebase = TimebaseState()
+        self._align = AlignState()
+        self._signal = SignalState()
+        self._period_s: float | None = None
+        self._last_imu_s: float | None = None
+
+    def feed(self, record: Record) -> Estimates | None:
+        """Take in the next record, in order of arrival.
+
+        Returns
+        -------
+        Estimates or None
+            What a stream packet added; None for everything else, and while samples still wait for their partners.
+
+        Raises
+        ------
+        VersionError
+            For an INFO record of another protocol major. Garbage is counted and skipped.
+        """
+        try:
+            if record.source == "INFO":
+                codec.decode_record("INFO", record.payload)
+            elif record.source == "CONTROL":
+                self._control(record)
+            elif record.source == "STREAM":
+                return self._stream(arrays.decode_packet(record.payload))
+        except ProtocolError as error:
+            if record.source == "INFO" and isinstance(error, VersionError):
+                raise
+            self.totals.bad_payloads += 1
+            self.first_problem = self.first_problem or error
+            if str(error) != self._burst:
+                self._burst = str(error)
+                logger.warning("skipped a %s payload: %s", record.source, error)
+        return None
+
+    def _stream(self, packet: Packet) -> Estimates | None:
+        self._burst = ""
+        self.totals.packets += 1
+        self.totals.unknown_blocks += packet.unknown_stream is not None
+        placed, self._timebase = timebase_step(self._timebase, packet)
+        if placed is None:
+            self.totals.late_packets += 1
+            return None
+        blocks = [_raw_block(placed.t0_us, block, self._offset_s) for block in packet.blocks if block.stream_id != EVENT]
+        gaps: tuple[Gap, ...] = ()
+        if placed.gap:
+            gaps = (placed.gap._replace(t_s=placed.gap.t_s + self._offset_s),)
+            self._cross_gap(placed.gap)
+        self._measure_rate(packet, blocks)
+        if self._period_s is None:
+            return None
+        samples, self._align = align_step(self.model, self._align, blocks)
+        if not len(samples.t_s):
+            return _nothing(gaps) if gaps else None
+        estimates, self._signal = signal_step(self.params, self.model, self._signal, samples, self._period_s)
+        estimates = replace(estimates, gaps=gaps)
+        self._add_up(estimates)
+        return estimates
+
+    def _cross_gap(self, gap: Gap) -> None:
+        self.totals.gaps += 1
+        self.totals.lost_packets += gap.lost_packets
+        self.totals.lost_s += gap.duration_s
+        self._align = AlignState()
+        self._last_imu_s = None
+        if self._period_s is not None:
+            self._signal = after_gap(self._signal, self._period_s)
+
+    def _measure_rate(self, packet: Packet, blocks: list[RawBlock]) -> None:
+        """Count IMU samples against device time, leaving out what a gap hides."""
+        for block in blocks:
+            if block.stream_id != IMU6 or not len(block.t_s):
+                continue
+            begin_s = block.t_s[0] if self._last_imu_s is None else self._last_imu_s
+            self.totals.imu_samples += len(block.t_s) - (self._last_imu_s is None)
+            self.totals.imu_span_s += float(block.t_s[-1] - begin_s)
+            self._last_imu_s = float(block.t_s[-1])
+        if self._period_s is None:
+            periods = [b.period_us for b in packet.blocks if b.stream_id == IMU6 and b.period_us]
+            self._period_s = periods[0] * 1e-6 if periods else None
+
+    def _add_up(self, estimates: Estimates) -> None:
+        totals, period_s = self.totals, self._period_s or 0.0
+        n_contact = int(estimates.contact.sum())
+        totals.samples += len(estimates.t_s)
+        totals.duration_s = float(estimates.t_s[-1])
+        totals.contact_samples += n_contact
+        totals.cues += len(estimates.cues)
+        totals.strokes += estimates.strokes
+        for force_n in estimates.force_n[estimates.contact].tolist():
+            # One by one: a sum over blocks would depend on where they end.
+            totals.force_sum_n += force_n
+            totals.force_peak_n = max(totals.force_peak_n, force_n)
+        for i_place, touches in zip(estimates.places, estimates.contact.tolist(), strict=True):
+            if touches and i_place >= 0:
+                place = PLACES[i_place]
+                totals.contact_s_by_place[place] = totals.contact_s_by_place.get(place, 0.0) + period_s
+
+    def _control(self, record: Record) -> None:
+        """Learn about the device from the requests and responses that went by."""
+        if record.direction == "out":
+            request = codec.decode_request(record.payload)
+            if request.args is not None and codec.OP_NAME[request.op] in ("CAL_READ", "GEOMETRY_READ"):
+                self._asked[request.tag] = codec.OP_NAME[request.op], request.args.page
+            return
+        response = codec.decode_response(record.payload)
+        if response.reply is None:
+            return
+        name = codec.OP_NAME[response.op]
+        if name == "STREAM_INFO":
+            self._learn_scale(response.reply)
+        elif name in ("CAL_READ", "GEOMETRY_READ") and response.tag in self._asked:
+            self._learn_half(*self._asked.pop(response.tag), response.reply.half)
+        elif name == "START":
+            if self._timebase.origin_us is not None:
+                self._offset_s = self.totals.duration_s + (self._period_s or 0.0)
+            self._restart_timeline()
+
+    def _learn_scale(self, reply: Any) -> None:
+        if reply.stream_id == IMU6:
+            self.model = replace(self.model, gyro_rad_s_per_count=reply.scale_a, acc_m_s2_per_count=reply.scale_b)
+            self.assumed.discard("STREAM_INFO")
+        elif reply.stream_id == _NEEDED["ROLL"]:
+            self.model = replace(self.model, roll_rad_per_count=reply.scale_a)
+
+    def _learn_half(self, name: str, page: int, half: bytes) -> None:
+        self._halves[name, page] = half
+        if (name, 0) not in self._halves or (name, 1) not in self._halves:
+            return
+        record = self._halves.pop((name, 0)) + self._halves.pop((name, 1))
+        if name == "CAL_READ":
+            self.model = replace(self.model, calibration=codec.decode_record("CALIBRATION", record))
+            self.assumed.discard("CALIBRATION")
+        else:
+            self.model = replace(self.model, geometry=codec.decode_record("GEOMETRY", record))
+            self.assumed.discard("GEOMETRY")
+
+    def summary(self) -> dict[str, object]:
+        """Numbers of the session so far, ready for JSON; the same records give the same values, bit for bit."""
+        totals, period_s = self.totals, self._period_s or 0.0
+        contact = totals.contact_samples
+        return {
+            "packets": totals.packets,
+            "gaps": totals.gaps,
+            "lost_packets": totals.lost_packets,
+            "late_packets": totals.late_packets,
+            "bad_payloads": totals.bad_payloads,
+            "unknown_blocks": totals.unknown_blocks,
+            "duration_s": totals.duration_s,
+            "strokes": len(totals.strokes),
+            "contact_s": contact * period_s,
+            "force_mean_n": totals.force_sum_n / contact if contact else None,
+            "force_peak_n": totals.force_peak_n if contact else None,
+            "rate_hz": self.rate_hz,
+            "cues": totals.cues,
+            "contact_s_by_place": {
+                place_name(*place): seconds for place, seconds in sorted(totals.contact_s_by_place.items())
+            },
+            "stroke_list": [stroke_json(stroke) for stroke in totals.strokes],
+        }
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Measured IMU rate by device time, Hz; None until two samples came."""
+        return self.totals.imu_samples / self.totals.imu_span_s if self.totals.imu_span_s else None
+
+
+def stroke_json(stroke: Stroke) -> dict[str, object]:
+    """Stroke as JSON values; what is not known is null."""
+    return {key: None if value != value else value for key, value in stroke._asdict().items()}  # noqa: PLR0124 - NaN
+
+
+def _raw_block(t0_us: int, block: arrays.Block, offset_s: float) -> RawBlock:
+    ticks = t0_us + block.offset_us + block.period_us * np.arange(len(block.samples))
+    return RawBlock(block.stream_id, ticks * 1e-6 + offset_s, block.samples)
+
+
+def _nothing(gaps: tuple[Gap, ...]) -> Estimates:
+    none = np.zeros(0)
+    return Estimates(none, none, none, none.astype(bool), none, none, (), (), "", "", gaps=gaps)

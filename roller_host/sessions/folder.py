@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Where recordings live, and names that are never used twice."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from pathlib import Path
+
+import platformdirs
+
+from roller_host.sessions.errors import SessionError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+SUFFIX = ".sqlite"
+FOLDER_VARIABLE = "ROLLER_HOST_DATA"
+"""Environment variable that moves the data folder."""
+
+
+def recordings_folder() -> Path:
+    """Folder of recordings in the person's data folder; it need not exist yet."""
+    base = os.environ.get(FOLDER_VARIABLE)
+    return (Path(base) if base else platformdirs.user_data_path("roller-host", appauthor=False)) / "recordings"
+
+
+def reserve(path: Path | None, now: datetime, folder: Path | None = None) -> Path:
+    """Create an empty file for a new recording; never one that exists.
+
+    Parameters
+    ----------
+    path : Path or None
+        File asked for by the person; None for a name made of the time.
+    now : datetime
+        Local time, for that name.
+    folder : Path, optional
+        Where to put it; default `recordings_folder`.
+
+    Raises
+    ------
+    SessionError
+        When the file asked for exists, or cannot be created.
+    """
+    wanted = path or (folder or recordings_folder()) / f"{now:%Y-%m-%d_%H-%M-%S}{SUFFIX}"
+    candidate, n = wanted, 1
+    while True:
+        try:
+            candidate.parent.mkdir(parents=True, exist_ok=True)
+            with candidate.open("xb"):
+                return candidate
+        except FileExistsError as error:
+            if path is not None:
+                raise SessionError(f"{path} exists already, and recordings are never overwritten: choose another name") from error
+            n += 1
+            candidate = wanted.with_name(f"{wanted.stem}_{n}{SUFFIX}")
+        except OSError as error:
+            raise SessionError(f"cannot create {candidate}: {error.strerror}; choose another place with --out") from error

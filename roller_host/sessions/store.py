@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""A recording: one SQLite file per session with every payload that crossed the link, verbatim and in order.
+
+Tables: ``meta`` (key, value), ``records`` (what crossed the link), ``actions`` (what the person and the program did), ``estimates``
+(what the signal core made of it at the time; never needed, since a replay makes it again).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roller_host.sessions.errors import SessionError
+from roller_host.signal.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x524F4C31
+"""Marks the file as ours in SQLite's header: "ROL1"."""
+
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE records (
+    n INTEGER PRIMARY KEY, t_s REAL NOT NULL, source TEXT NOT NULL, direction TEXT NOT NULL, payload BLOB NOT NULL
+);
+CREATE TABLE actions (n INTEGER PRIMARY KEY, t_s REAL NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE estimates (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_INSERT_RECORD = "INSERT INTO records (t_s, source, direction, payload) VALUES (?, ?, ?, ?)"
+_INSERT_ACTION = "INSERT INTO actions (t_s, action, detail) VALUES (?, ?, ?)"
+_INSERT_ESTIMATE = "INSERT OR REPLACE INTO estimates (key, value) VALUES (?, ?)"
+COMMIT_S = 0.5
+"""Longest time that a payload waits in memory, s."""
+
+
+class Recorder:
+    """Writes a recording from a thread of its own.
+
+    Parameters
+    ----------
+    path : Path
+        An empty file made by `folder.reserve`.
+    meta : mapping
+        What to remember about the session: versions, parameters, time of day.
+    on_error : callable
+        Told once, in a sentence, when writing fails; from the writer's thread.
+
+    Raises
+    ------
+    SessionError
+        When the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path, meta: Mapping[str, str], on_error: Callable[[str], None]) -> None:
+        self.path = path
+        self._on_error = on_error
+        self._queue: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | None] = queue.SimpleQueue()
+        try:
+            with closing(sqlite3.connect(path, isolation_level=None)) as db:
+                db.executescript(_SCHEMA)
+                db.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
+        except sqlite3.Error as error:
+            raise SessionError(f"cannot record to {path}: {error}") from error
+        self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+        self._thread.start()
+
+    def record(self, record: Record) -> None:
+        """Take a payload to be written; returns at once."""
+        self._queue.put((_INSERT_RECORD, record))
+
+    def act(self, t_s: float, action: str, detail: str = "") -> None:
+        """Take note of what the person or the program did at ``t_s``, s since the session began."""
+        self._queue.put((_INSERT_ACTION, (t_s, action, detail)))
+
+    def close(self, estimates: Mapping[str, object] | None = None) -> None:
+        """Write what is left, and the session's summary, then close the file."""
+        if not self._thread.is_alive():
+            return
+        if estimates is not None:
+            self._queue.put((_INSERT_ESTIMATE, ("summary", json.dumps(estimates))))
+        self._queue.put(None)
+        self._thread.join()
+
+    def _write(self) -> None:
+        try:
+            with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous = FULL")
+                while self._write_batch(db):
+                    pass
+        except sqlite3.Error as error:
+            logger.exception("recording stopped")
+            self._on_error(f"Recording stopped: {error}. What was written so far is safe in {self.path}.")
+
+    def _write_batch(self, db: sqlite3.Connection) -> bool:
+        """Collect for half a second, then commit; False at the end."""
+        batch, goes_on = [self._queue.get()], True
+        deadline = time.monotonic() + COMMIT_S
+        while batch[-1] is not None:
+            try:
+                batch.append(self._queue.get(timeout=max(deadline - time.monotonic(), 0)))
+            except queue.Empty:
+                break
+        if batch[-1] is None:
+            batch.pop()
+            goes_on = False
+        db.execute("BEGIN")
+        for item in batch:
+            if item is not None:
+                db.execute(*item)
+        db.execute("COMMIT")
+        return goes_on
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording opened for reading."""
+
+    path: Path
+    meta: Mapping[str, str]
+    estimates: Mapping[str, Any] | None
+    """Summary stored by the live session; None when there is none."""
+
+    def records(self) -> Iterator[Record]:
+        """Every payload in order of arrival."""
+        try:
+            with closing(_connect(self.path)) as db:
+                for row in db.execute("SELECT t_s, source, direction, payload FROM records ORDER BY n"):
+                    yield Record(*row)
+        except sqlite3.Error as error:
+            raise SessionError(f"{self.path} is damaged: {error}. What stands before the damage was read.") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Not read-only: after a crash SQLite must be allowed to bring in what stands in the log beside the file.
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+
+
+def open_recording(path: Path) -> Recording:
+    """Open a recording.
+
+    Raises
+    ------
+    SessionError
+        When the file is no recording, is damaged, or was made by a newer version.
+    """
+    try:
+        with closing(_connect(path)) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise SessionError(f"{path} is a SQLite file, but no recording of this program")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise SessionError(f"{path} was made by a newer version (schema {version}): update this program")
+            meta = dict(db.execute("SELECT key, value FROM meta"))
+            has_estimates = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'estimates'").fetchone()
+            stored = db.execute("SELECT value FROM estimates WHERE key = 'summary'").fetchone() if has_estimates else None
+            return Recording(path, meta, json.loads(stored[0]) if stored else None)
+    except (sqlite3.Error, json.JSONDecodeError) as error:
+        raise SessionError(f"cannot read {path}: {error}") from error

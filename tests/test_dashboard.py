@@ -1,0 +1,548 @@
+# SPDX-License-Identifier: MIT
+# Qt reads its platform from the environment when it is imported, and must not be imported where it cannot work.
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections import deque
+from dataclasses import replace
+
+import pytest
+
+from roller_host.dashboard import requirements
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+if problem := requirements.import_problem():
+    pytest.skip(problem, allow_module_level=True)
+
+import numpy as np
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QAccessible, QColor, QImage
+from PySide6.QtWidgets import QLabel, QMessageBox, QWidget
+
+from firmware_protocol.zones import PLACES
+from roller_host.dashboard import faceshape, run, theme, words
+from roller_host.dashboard.facemap import FaceMap
+from roller_host.dashboard.force import share_of
+from roller_host.dashboard.playhead import Playhead
+from roller_host.dashboard.session import RollerChoice, Rollers, Snapshot
+from roller_host.dashboard.strip import Ring, StripBand, StripPlot
+from roller_host.dashboard.window import MainWindow
+from roller_host.link.states import LinkPhase, LinkState
+from roller_host.signal.comfort import STARTING_BANDS, Comfort
+from roller_host.signal.estimates import Estimates, Stroke
+
+SIMULATED = RollerChoice("sim", "Simulated roller", "in this program, no hardware", simulated=True)
+REAL = RollerChoice("aa", "Roller 3F2A", "-58 dBm")
+STREAMING = LinkState(LinkPhase.STREAMING, device="Simulated roller")
+UP_OUT = Stroke(0.0, 1.2, 0.08, 34.0, 3.0, 34.0, 0.06, 0.08, 1.6, 2.0, 0.1, 0.9, "cheek", "left")
+
+
+class Session:
+    """A feed that a test fills by hand and that remembers what it was asked."""
+
+    def __init__(self):
+        self.mailbox = deque(maxlen=1000)
+        self.asked = []
+
+    def choices(self):
+        return [SIMULATED, REAL]
+
+    def scan(self):
+        self.asked.append("scan")
+
+    def connect(self, choice):
+        self.asked.append(choice)
+
+    def disconnect(self):
+        self.asked.append("disconnect")
+
+    def close(self):
+        self.asked.append("close")
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+
+def estimates(comfort=Comfort.COMFORTABLE, t_s=0.0, n=6, force_n=1.6, side="left", **more):
+    fields = {
+        "t_s": t_s + np.arange(n) / 104.0,
+        "force_n": np.full(n, force_n),
+        "force_sigma_n": np.full(n, 0.2),
+        "contact": np.full(n, comfort is not Comfort.NO_CONTACT),
+        "speed_m_s": np.full(n, -0.06),
+        "direction_deg": np.full(n, 34.0),
+        "comfort": (comfort,) * n,
+        "places": (PLACES.index(("cheek", side)),) * n,
+        "zone": "cheek",
+        "side": side,
+    }
+    return Estimates(**{**fields, **more})
+
+
+@pytest.fixture
+def shown(qtbot, qapp):
+    """Window on a hand-filled session with a hand-moved clock."""
+    theme.prepare(qapp)
+    session, clock = Session(), Clock()
+    window = MainWindow(session, "dark")
+    qtbot.addWidget(window)
+    window.show()
+    window.presenter.stop()
+    window.presenter._clock = clock
+    return window, session, clock
+
+
+@pytest.fixture
+def live(shown):
+    """The same, streaming."""
+    window, session, clock = shown
+    session.mailbox.append(STREAMING)
+    window.presenter.tick()
+    assert window.pages.currentWidget() is window.live
+    return window, session, clock
+
+
+def mean_difference(a: QImage, b: QImage) -> float:
+    def pixels(image):
+        image = image.convertToFormat(QImage.Format.Format_RGB32)
+        return np.frombuffer(image.constBits(), np.uint8).astype(float)
+
+    return float(np.abs(pixels(a) - pixels(b)).mean())
+
+
+def unnamed(root: QWidget) -> list[QWidget]:
+    out = []
+    for widget in root.findChildren(QWidget):
+        if widget.focusPolicy() is Qt.FocusPolicy.NoFocus or not widget.isVisibleTo(root):
+            continue
+        told = QAccessible.queryAccessibleInterface(widget)
+        if told is None or not told.text(QAccessible.Text.Name):
+            out.append(widget)
+    return out
+
+
+# What the machine must have
+
+
+def test_missing_display_is_told_in_one_line(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    told = requirements.missing_display()
+    assert "roller-host demo --headless" in told
+    assert "\n" not in told
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    assert requirements.missing_display() is None
+    monkeypatch.delenv("WAYLAND_DISPLAY")
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert requirements.missing_display() is None
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ModuleNotFoundError("No module named 'PySide6'", name="PySide6"), "pip install 'roller-host[dashboard]'"),
+        (ImportError("libGL.so.1: cannot open shared object file"), "libxcb-cursor0"),
+    ],
+)
+def test_import_problem_says_what_to_install(monkeypatch, error, told):
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr(requirements.importlib, "import_module", fail)
+    assert told in requirements.import_problem()
+
+
+def test_void_calls_keep_references(qtbot):
+    label = QLabel()
+    qtbot.addWidget(label)
+    before = sys.getrefcount(None), sys.getrefcount(True)
+    for _ in range(1000):
+        label.setText("a")
+        label.setEnabled(True)
+    after = sys.getrefcount(None), sys.getrefcount(True)
+    assert all(abs(b - a) < 500 for a, b in zip(before, after, strict=True))
+
+
+# Colours
+
+
+@pytest.mark.parametrize("look", [theme.DARK, theme.LIGHT], ids=lambda look: look.name)
+def test_contrast(look):
+    card = look.tone("card")
+    for name in ("ink", "dim", "good", "low", "firm", "bad", "accent"):
+        assert theme.contrast(look.tone(name), card) >= 4.5, name
+        if name in {"ink", "dim"}:
+            assert theme.contrast(look.tone(name), look.tone("page")) >= 4.5, name
+    assert theme.contrast(look.tone("dim"), look.tone("raised")) >= 4.5
+    assert theme.contrast(look.tone("on_accent"), look.tone("accent")) >= 4.5
+    assert theme.contrast(look.tone("trace"), look.tone("band")) >= 3.0
+    for tone in ("good", "low", "firm", "bad"):
+        ground = theme.mixed(card, look.tone(tone), 0.13)
+        assert theme.contrast(look.tone(tone), ground) >= 4.5, tone
+
+
+@pytest.mark.parametrize("look", [theme.DARK, theme.LIGHT], ids=lambda look: look.name)
+def test_ramp_is_monotone_and_its_numbers_legible(look):
+    steps = [look.filled(share) for share in np.linspace(0, 1, 41)]
+    rises = np.diff([theme.luminance(step) for step in steps])
+    assert np.all(rises > 0) or np.all(rises < 0)
+    assert min(theme.contrast(theme.legible_on(step), step) for step in steps) >= 4.5
+
+
+# Words
+
+
+def test_every_state_has_words_and_a_sign_of_its_own():
+    sayings = [words.COMFORT[comfort] for comfort in Comfort]
+    assert len({saying.words for saying in sayings}) == len(Comfort)
+    assert set(words.PHASE_TONE) == set(LinkPhase)
+
+
+@pytest.mark.parametrize(
+    ("direction_deg", "side", "told"),
+    [
+        (34, "left", "up and out"),
+        (-34, "right", "up and out"),
+        (34, "right", "up and in"),
+        (5, "left", "up"),
+        (90, "left", "out"),
+        (-170, "left", "down"),
+        (34, "", "up and left"),
+        (-80, "", "right"),
+        (math.nan, "left", ""),
+    ],
+)
+def test_heading(direction_deg, side, told):
+    assert words.heading(direction_deg, side) == told
+
+
+def test_down_is_advised_against():
+    assert words.advised(34)
+    assert words.advised(math.nan)
+    assert not words.advised(-160)
+
+
+# Face map
+
+
+def test_face_map_has_all_places_and_left_is_left(qtbot):
+    assert set(faceshape.places()) == set(PLACES)
+    face = FaceMap()
+    qtbot.addWidget(face)
+    face.resize(480, 720)
+    for place in PLACES:
+        at = face._to_widget().map(faceshape.label_at(*place))
+        assert face.place_at(at) == place
+        if place[1]:
+            assert (at.x() < face.width() / 2) == (place[1] == "left")
+    assert face.place_at(QPointF(2, 2)) is None
+
+
+def test_places_do_not_overlap():
+    items = list(faceshape.places().items())
+    for i, (a, path) in enumerate(items):
+        for b, other in items[i + 1 :]:
+            assert not path.intersects(other), (a, b)
+
+
+def test_face_map_says_where_the_roller_is(qtbot):
+    face = FaceMap()
+    qtbot.addWidget(face)
+    face.set_seconds({("cheek", "left"): 61.9, ("jaw", "right"): 3.0})
+    assert face.full_s() == 120
+    assert face.tip(("cheek", "left")) == "Left cheek: 1:01 min"
+    assert face.tip(("neck", "left")) == "Left neck: not rolled yet"
+    face.set_active("cheek", "left")
+    assert face.accessibleDescription() == "rolling left cheek"
+    face.set_active("", "")
+    assert "not known" in face.accessibleDescription()
+
+
+def test_active_place_is_painted_on_its_side(qtbot):
+    face = FaceMap()
+    qtbot.addWidget(face)
+    face.resize(480, 720)
+    plain = face.grab().toImage()
+    face.set_active("cheek", "left")
+    marked = face.grab().toImage()
+    half = plain.width() // 2
+    left = mean_difference(plain.copy(0, 0, half, 720), marked.copy(0, 0, half, 720))
+    right = mean_difference(plain.copy(half, 0, half, 720), marked.copy(half, 0, half, 720))
+    assert left > 0.1
+    assert right < left / 10
+
+
+# Strips
+
+
+def test_ring_keeps_the_newest_in_order():
+    ring = Ring(1, 8)
+    for begin in range(0, 30, 3):
+        ring.extend(np.arange(begin, begin + 3, dtype=float)[None])
+        got = ring.newest(5)[0]
+        assert np.array_equal(got, np.arange(max(begin - 2, 0), begin + 3))
+    assert ring.newest(100).shape == (1, 8)
+
+
+def test_scrolled_strip_equals_a_fresh_one(qtbot):
+    plot = StripPlot(((4.0, 1.0),))
+    qtbot.addWidget(plot)
+    plot.resize(560, 220)
+    plot.show()
+    plot.trace.band = StripBand(0.8, 2.5, 3.0)
+    fs_hz, n = 104.0, 6
+    for i in range(220):
+        t_s = (i * n + np.arange(n)) / fs_hz + (0.4 if i > 150 else 0.0)
+        if i == 120:
+            plot.trace.band = StripBand(0.2, 0.6, 1.0)
+        value = 1.6 + 1.2 * np.sin(t_s * 3) + 0.1 * np.sin(t_s * 60)
+        plot.trace.extend(t_s, value, value > 2.5)
+        plot.trace.advance(float(t_s[-1]))
+        if i == 20:
+            plot.grab()
+    scrolled = plot.grab().toImage()
+    plot.trace.redraw()
+    assert mean_difference(scrolled, plot.grab().toImage()) < 4.0
+
+
+def test_gap_stays_a_hole(qtbot):
+    plot = StripPlot(((4.0, 1.0),))
+    qtbot.addWidget(plot)
+    plot.resize(560, 220)
+    t_s = np.arange(1000) / 104.0
+    t_s[500:] += 1.0
+    plot.trace.extend(t_s, np.full(1000, 2.0), np.zeros(1000, bool))
+    plot.trace.advance(float(t_s[-1]))
+    image = plot.grab().toImage()
+    box = plot.trace.mapRectToScene(plot.trace.boundingRect()).toAlignedRect()
+    trace = QColor(theme.DARK.trace)
+    near = [
+        any(_alike(image.pixelColor(x, y), trace) for y in range(box.top(), box.bottom()))
+        for x in range(box.left() + 50, box.right() - 8)
+    ]
+    assert near.count(False) == pytest.approx(box.width() / 10.0, abs=4)
+
+
+def _alike(a: QColor, b: QColor) -> bool:
+    return abs(a.red() - b.red()) + abs(a.green() - b.green()) + abs(a.blue() - b.blue()) < 60
+
+
+def test_playhead_runs_evenly_between_bursts():
+    head = Playhead(delay_s=0.1)
+    shown = [head.step(k * 0.016, math.floor(k * 0.016 / 0.06) * 0.06) for k in range(400)]
+    steps = np.diff(shown[100:])
+    assert steps.min() > 0.012
+    assert steps.max() < 0.020
+    assert head.step(6.5, 30.0) == pytest.approx(29.9)
+    head.clear()
+    assert head.step(7.0, 1.0) == pytest.approx(0.9)
+
+
+# Gauge
+
+
+@pytest.mark.parametrize("band", STARTING_BANDS.values())
+def test_bar_shows_the_same_thresholds_at_the_same_places(band):
+    shares = [share_of(force_n, band) for force_n in (0.0, *band, 99.0)]
+    assert shares == pytest.approx([0.0, 0.20, 0.52, 0.74, 0.93, 1.0])
+    assert np.all(np.diff([share_of(f, band) for f in np.linspace(0, band.ceiling_n, 50)]) > 0)
+
+
+# Presenter
+
+
+@pytest.mark.parametrize("comfort", [c for c in Comfort if c is not Comfort.STALE])
+def test_state_is_shown_in_words(live, comfort):
+    window, session, _ = live
+    session.mailbox.append(estimates(comfort))
+    window.presenter.tick()
+    assert not session.mailbox
+    assert window.live.gauge.words() == words.COMFORT[comfort].words
+    assert window.live.gauge.accessibleDescription() == words.COMFORT[comfort].words
+    touching = comfort is not Comfort.NO_CONTACT
+    assert (window.live.face._active == ("cheek", "left")) == touching
+
+
+def test_no_data_is_shown_after_half_a_second(live):
+    window, session, clock = live
+    session.mailbox.append(estimates())
+    window.presenter.tick()
+    clock.now_s += 0.45
+    window.presenter.tick()
+    assert window.live.gauge.words() == "Comfortable"
+    clock.now_s += 0.1
+    window.presenter.tick()
+    assert window.live.gauge.words() == "No data"
+    assert window.live.face._active is None
+    session.mailbox.append(estimates(t_s=1.0))
+    window.presenter.tick()
+    assert window.live.gauge.words() == "Comfortable"
+
+
+def test_strokes_reach_list_and_compass(live):
+    window, session, _ = live
+    session.mailbox.append(estimates(strokes=(UP_OUT, replace_stroke(direction_deg=-175.0))))
+    window.presenter.tick()
+    assert "advised against" in window.live.strokes.accessibleDescription()
+    assert "down" in window.live.strokes.accessibleDescription()
+    assert window.live.compass.words() == "Up and out"
+    window.grab()
+
+
+def replace_stroke(**change):
+    return UP_OUT._replace(**change)
+
+
+def test_snapshot_reaches_header_timer_and_map(live):
+    window, session, clock = live
+    snapshot = Snapshot(229.0, 104.02, 3, 1, 42, 151.0, 15, "/tmp/evening.roller", {("jaw", "left"): 12.0})
+    session.mailbox.append(snapshot)
+    clock.now_s += 1
+    window.presenter.tick()
+    header = window.live.header
+    assert header.link._text == "Streaming 104.0 Hz"
+    assert header.loss._text == "3 lost"
+    assert "charge soon" in header.battery.toolTip()
+    assert header.recording._text == "Rec evening.roller"
+    assert window.live.face.tip(("jaw", "left")) == "Left jaw: 0:12 min"
+    assert window.live.timer.accessibleDescription() == "3 minutes of 10 to 15"
+    session.mailbox.append(replace(snapshot, elapsed_s=901.0, recording="", battery_percent=None))
+    clock.now_s += 1
+    window.presenter.tick()
+    assert "rest" in window.live.timer.accessibleDescription()
+    assert not header.recording.isVisible()
+    assert not header.battery.isVisible()
+
+
+def test_link_trouble_is_told_and_taken_back(live):
+    window, session, _ = live
+    session.mailbox.append(LinkState(LinkPhase.LOST, "The roller is out of range.", "Bring it nearer.", "Roller"))
+    window.presenter.tick()
+    banner = window.live.banner
+    assert banner.isVisible()
+    assert banner.accessibleDescription() == "link lost The roller is out of range. Bring it nearer."
+    session.mailbox.append(STREAMING)
+    window.presenter.tick()
+    assert not banner.isVisible()
+
+
+def test_timer_is_fast_only_while_samples_flow(live):
+    window, session, clock = live
+    presenter = window.presenter
+    presenter.start()
+    session.mailbox.append(estimates())
+    presenter.tick()
+    assert presenter._timer.interval() == 16
+    clock.now_s += 1
+    presenter.tick()
+    assert presenter._timer.interval() == 100
+    presenter.stop()
+
+
+# Picker and window
+
+
+def test_picker_emits_intents(shown, qtbot):
+    window, session, _ = shown
+    picker = window.picker
+    assert picker.choices() == [SIMULATED, REAL]
+    qtbot.mouseClick(picker.scan_button, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(picker.list, Qt.Key.Key_Down)
+    with qtbot.waitSignal(picker.asked_connect) as asked:
+        qtbot.keyClick(picker.list, Qt.Key.Key_Return)
+    assert asked.args == [REAL]
+    assert session.asked == ["scan", REAL]
+    assert not picker.connect_button.isEnabled()
+    assert "Connecting to Roller 3F2A" in picker.status.text()
+
+
+def test_picker_keeps_the_choice_and_tells_problems(shown):
+    window, session, _ = shown
+    picker = window.picker
+    picker.list.setCurrentRow(1)
+    session.mailbox.append(Rollers((SIMULATED, replace(REAL, key="bb"), REAL), "Bluetooth is off. Switch it on."))
+    window.presenter.tick()
+    assert picker.chosen() == REAL
+    assert picker.status.text() == "Bluetooth is off. Switch it on."
+    session.mailbox.append(LinkState(LinkPhase.NO_BLUETOOTH, "No adapter was found.", "Plug one in."))
+    window.presenter.tick()
+    assert picker.status.text() == "No Bluetooth. No adapter was found. Plug one in."
+    assert picker.connect_button.isEnabled()
+
+
+def test_leaving_goes_back_to_the_choice(live, qtbot):
+    window, session, _ = live
+    qtbot.mouseClick(window.live.header.disconnect_button, Qt.MouseButton.LeftButton)
+    assert session.asked == ["disconnect"]
+    assert window.pages.currentWidget() is window.picker
+
+
+def test_theme_changes_and_changes_back(live, qtbot):
+    window, _, _ = live
+    assert window.look is theme.DARK
+    dark = window.grab().toImage()
+    qtbot.mouseClick(window.live.header.theme_button, Qt.MouseButton.LeftButton)
+    assert window.look is theme.LIGHT
+    assert mean_difference(dark, window.grab().toImage()) > 60
+    window.toggle_theme()
+    assert window.grab().toImage().pixelColor(3, 3) == QColor(theme.DARK.page)
+
+
+@pytest.mark.parametrize("size", [(1000, 680), (1360, 800), (1920, 1080)])
+def test_nothing_overlaps(live, size):
+    window, session, clock = live
+    window.resize(*size)
+    session.mailbox.append(Snapshot(1.0, 104.0, 10000, 100, battery_percent=100, recording="/x/" + "long name " * 9))
+    session.mailbox.append(LinkState(LinkPhase.LOST, "The roller is out of range.", "Bring it nearer.", "Roller"))
+    clock.now_s += 1
+    window.presenter.tick()
+    window.grab()
+    page = window.live
+    assert (window.width(), window.height()) == size
+    for parent in (page, page.header):
+        parts = [
+            w for w in parent.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly) if w.isVisible()
+        ]
+        for i, part in enumerate(parts):
+            assert parent.rect().contains(part.geometry()), part
+            assert part.width() >= part.minimumWidth()
+            assert not any(part.geometry().intersects(other.geometry()) for other in parts[i + 1 :])
+
+
+def test_everything_that_takes_focus_has_a_name(live):
+    window, _, _ = live
+    assert unnamed(window.live) == []
+    window.leave()
+    assert unnamed(window.picker) == []
+
+
+def test_closing_ends_the_session(shown):
+    window, session, _ = shown
+    window.close()
+    assert session.asked == ["close"]
+
+
+def test_run_connects_closes_and_tells_errors(qapp, monkeypatch):
+    session = Session()
+    before = sys.excepthook
+    told = []
+    monkeypatch.setattr(QMessageBox, "open", lambda box: told.append(box.text()))
+
+    def connect(choice):
+        session.asked.append(choice)
+        for _ in range(2):
+            sys.excepthook(ValueError, ValueError("the sky fell"), None)
+
+    monkeypatch.setattr(session, "connect", connect)
+    assert run.run(lambda: session, theme="light", autoconnect="sim", seconds=0.05) == 0
+    assert session.asked == [SIMULATED, "close"]
+    assert told == ["Something went wrong: the sky fell"]
+    assert sys.excepthook is before

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""Host and simulator as two processes over TCP: what each says and does when the other goes."""
+
+import asyncio
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from roller_host.link.client import stream
+from roller_host.link.radio import open_radio
+from roller_host.link.states import LinkLostError
+from simulator import cli
+
+PATIENCE_S = 20.0
+"""For a process to start and import its libraries on a loaded machine."""
+PROMPT_S = 3.0
+"""Within this time each side has to notice that the other one is gone."""
+
+
+class Simulator:
+    """`roller-sim run` in a process of its own; its lines arrive in a queue."""
+
+    def __init__(self, process):
+        self.process = process
+        self.lines = queue.Queue()
+        self.seen = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip("\n"))
+
+    def line_with(self, text, timeout_s=PATIENCE_S):
+        end_s = time.monotonic() + timeout_s
+        while True:
+            try:
+                self.seen.append(self.lines.get(timeout=max(0.0, end_s - time.monotonic())))
+            except queue.Empty:
+                pytest.fail(f"no line with {text!r} within {timeout_s} s, but {self.seen}")
+            if text in self.seen[-1]:
+                return self.seen[-1]
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+        return self.process.stderr.read()
+
+
+@contextmanager
+def simulator(*arguments):
+    command = [sys.executable, "-m", "simulator.cli", "run", "--listen", "127.0.0.1:0", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        running = Simulator(process)
+        try:
+            running.address = running.line_with("listening on").split()[2].rstrip(";")
+            yield running
+        finally:
+            running.end()
+
+
+async def session(address, n_packets, on_enough=None):
+    """Stream, and after so many packets do something; return their number."""
+    payloads = []
+    stop = asyncio.Event()
+
+    def on_record(record):
+        if record.source == "STREAM":
+            payloads.append(record.payload)
+            if len(payloads) == n_packets:
+                (on_enough or stop.set)()
+
+    async with asyncio.timeout(PATIENCE_S), open_radio(f"tcp:{address}") as radio:
+        await stream(radio, target=None, on_record=on_record, on_state=lambda _: None, stop=stop)
+    return len(payloads)
+
+
+HOST = """
+import asyncio, sys
+sys.path.insert(0, {path!r})
+from test_hub import session
+asyncio.run(session({address!r}, 3, lambda: print("enough", flush=True)))
+"""
+
+
+@contextmanager
+def host_process(address):
+    """A host in a process of its own that streams until it is killed."""
+    script = HOST.format(path=str(Path(__file__).parent), address=address)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            assert process.stdout.readline() == "enough\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_it_says_where_it_listens_and_how_to_connect():
+    with simulator("--seed", "7") as running:
+        assert running.seen[0].endswith(f"connect with: roller-host stream --radio tcp:{running.address}")
+        rate_hz = float(running.line_with("true IMU rate").split()[-2])
+        assert 90 < rate_hz < 120
+
+
+def test_a_killed_simulator_is_a_lost_link_at_once():
+    killed_s = []
+
+    def kill():
+        killed_s.append(time.monotonic())
+        running.process.kill()
+
+    with simulator() as running:
+        with pytest.raises(LinkLostError):
+            asyncio.run(session(running.address, 3, kill))
+        assert time.monotonic() - killed_s[0] < PROMPT_S
+
+
+def test_a_killed_host_is_noticed_and_the_next_one_served():
+    with simulator() as running:
+        with host_process(running.address) as host:
+            running.line_with("streaming")
+            host.send_signal(signal.SIGKILL)
+            host.wait()
+            running.line_with("host gone (supervision timeout), advertising again", PROMPT_S)
+        assert asyncio.run(session(running.address, 3)) >= 3
+        running.line_with("host gone (it disconnected), advertising again", PROMPT_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_signal_ends_it_cleanly(number, busy):
+    with simulator() as running:
+        if busy:
+            with pytest.raises(LinkLostError):
+                asyncio.run(session(running.address, 3, lambda: running.process.send_signal(number)))
+        else:
+            running.process.send_signal(number)
+        assert running.process.wait(PATIENCE_S) == 0
+        assert running.end() == ""
+
+
+def test_it_ends_by_itself_after_the_time_asked_for():
+    with simulator("--seconds", "0.2") as running:
+        assert running.process.wait(PATIENCE_S) == 0
+
+
+def test_garbage_on_the_port_harms_nobody():
+    with simulator() as running:
+        host, port = running.address.split(":")
+        for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\x01\x03\x0c\x05abcde", b"\x02\xff\xff\x04\x00abcd", b"\x01"):
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(garbage)
+        assert asyncio.run(session(running.address, 3)) >= 3
+        running.process.terminate()
+        running.process.wait(PATIENCE_S)
+        assert "Traceback" not in running.end()
+
+
+def test_a_port_in_use_is_one_line_and_exit_2(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        assert cli.main(["run", "--listen", address]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"{address}: address already in use" in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--listen", "nonsense"],
+        ["--listen", "host:99999"],
+        ["--seed", "-1"],
+        ["--seconds", "0"],
+        ["--seconds", "nan"],
+        ["x"],
+    ],
+)
+def test_bad_input_is_exit_2(arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        cli.main(["run", *arguments.split()])
+    assert error.value.code == 2
+    assert "roller-sim" in capsys.readouterr().err
+
+
+def test_a_missing_bumble_names_the_extra(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith(("bumble", "simulator."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "bumble", None)
+    assert cli.main(["run"]) == 2
+    assert "pip install 'roller-host[sim]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
+def test_help_is_light(arguments):
+    script = (
+        "import sys\nfrom simulator.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'scipy', 'bumble', 'bleak', 'PySide6'} & set(sys.modules)\nsys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert "usage: roller-sim" in done.stdout
