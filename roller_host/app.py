@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Composition root: puts radio, recorder, pipeline and outputs together. The only module that names the simulator, for the demo."""
+"""Composition root: puts radio, recorder, pipeline and outputs together.
+
+The only module that names the simulator, for the demo.
+"""
 
 from __future__ import annotations
 
@@ -221,6 +224,7 @@ class DashboardSession:
         self._thread.start()
         self._stop: asyncio.Event | None = None
         self._found: tuple[RollerChoice, ...] = ()
+        self._place = "", ""
         self._battery: int | None = None
 
     def choices(self) -> Sequence[RollerChoice]:
@@ -272,6 +276,7 @@ class DashboardSession:
         options = replace(self._options, radio=spec, device=None if choice.simulated else choice.key, seconds=None)
         live = LiveRun(options, lambda e: self._show(live, e), self.mailbox.append, self._note_battery)
         self._last_snapshot_s = float("-inf")
+        self._place = "", ""
         try:
             async with open_world(spec, options.seed) as (radio, _):
                 await live.run(radio, stop)
@@ -296,8 +301,11 @@ class DashboardSession:
     def _show(self, live: LiveRun, estimates: Estimates) -> None:
         self.mailbox.append(estimates)
         now_s = time.monotonic()
-        if now_s - self._last_snapshot_s < SNAPSHOT_S:
+        # In the air the last place's thresholds stay on show; at a new place they change at once.
+        place = (estimates.zone, estimates.side) if estimates.zone else self._place
+        if place == self._place and now_s - self._last_snapshot_s < SNAPSHOT_S:
             return
+        self._place = place
         self._last_snapshot_s = now_s
         pipeline, totals = live.pipeline, live.pipeline.totals
         rate_hz = pipeline.rate_hz or 0.0
@@ -312,7 +320,7 @@ class DashboardSession:
                 battery_percent=self._battery,
                 recording=str(live.recorder.path) if live.recorder else "",
                 contact_s_by_place=dict(totals.contact_s_by_place),
-                band=band_of(pipeline.params.bands, estimates.zone, estimates.side),
+                band=band_of(pipeline.params.bands, *place),
                 calibrated=bool(pipeline.model.calibration.flags & 1),
             )
         )

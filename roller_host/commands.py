@@ -82,8 +82,10 @@ def _report(result: dict[str, Any]) -> str:
     lines = [
         f"{result['strokes']} strokes in {result['duration_s']:.1f} s, {result['contact_s']:.1f} s in contact"
         + (f", mean force {mean:.2f} N, peak {result['force_peak_n']:.2f} N" if mean is not None else ""),
-        f"{result['packets']} packets at {result['rate_hz'] or 0:.2f} Hz, {result['gaps']} gaps, "
-        f"{result['lost_packets']} lost, {result['bad_payloads']} unreadable",
+        (
+            f"{result['packets']} packets at {result['rate_hz'] or 0:.2f} Hz, {result['gaps']} gaps, "
+            f"{result['lost_packets']} lost, {result['bad_payloads']} unreadable"
+        ),
     ]
     if result.get("recording"):
         lines.append(f"recording: {result['recording']}")
@@ -203,7 +205,9 @@ def run_replay(path: Path, options: Options) -> int:
     # Compared as JSON, because that is how it was stored.
     matches = None if stored is None else json.loads(json.dumps(result)) == stored
     if matches is False:
-        sys.stderr.write("roller-host: the estimates differ from those of the live session; other versions may have made them\n")
+        sys.stderr.write(
+            "roller-host: the estimates differ from those of the live session; other versions may have made them\n"
+        )
     return _finish(options, {**result, "recording": str(path), "matches_live": matches}, None, 0)
 
 

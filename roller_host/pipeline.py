@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The one loop that owns signal state: records in, estimates and a summary out. Live sessions and replays feed it alike."""
+"""The one loop that owns signal state: records in, estimates and a summary out.
+
+Live sessions and replays feed it alike.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +124,9 @@ class Pipeline:
         if placed is None:
             self.totals.late_packets += 1
             return None
-        blocks = [_raw_block(placed.t0_us, block, self._offset_s) for block in packet.blocks if block.stream_id != EVENT]
+        blocks = [
+            _raw_block(placed.t0_us, block, self._offset_s) for block in packet.blocks if block.stream_id != EVENT
+        ]
         gaps: tuple[Gap, ...] = ()
         if placed.gap:
             gaps = (placed.gap._replace(t_s=placed.gap.t_s + self._offset_s),)
@@ -252,7 +257,7 @@ def stroke_json(stroke: Stroke) -> dict[str, object]:
 
 def _raw_block(t0_us: int, block: arrays.Block, offset_s: float) -> RawBlock:
     ticks = t0_us + block.offset_us + block.period_us * np.arange(len(block.samples))
-    return RawBlock(block.stream_id, ticks * 1e-6 + offset_s, block.samples)
+    return RawBlock(block.stream_id, np.asarray(ticks * 1e-6 + offset_s, np.float64), block.samples)
 
 
 def _nothing(gaps: tuple[Gap, ...]) -> Estimates:

@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(run(arguments.listen, arguments.seed, arguments.seconds))
     except ModuleNotFoundError as error:
-        return _complain(f"the simulator needs {error.name}: pip install 'roller-host[sim]'")
+        return _complain(f"the simulator needs {error.name}: pip install '.[sim]' in the project's folder")
     except OSError as error:
         return _complain(f"{error.strerror or error}; choose another address with --listen HOST:PORT")
     return 0

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""The roller's firmware as a state machine: requests in, responses and stream packets out. It has no clock of its own."""
+"""The roller's firmware as a state machine: requests in, responses and stream packets out.
+
+It has no clock of its own: whoever drives it says what time it is.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from firmware_protocol import codec, layout, reference
-from simulator.hand import Habits, Hand, Truth
+from simulator.hand import Habits, Hand
 from simulator.sensors import Flaws, Readings, Sensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from simulator.truth import Truth
 
 IMU6 = codec.STREAM_ID["IMU6"]
 ROLL = codec.STREAM_ID["ROLL"]
@@ -38,7 +43,7 @@ class _Block(NamedTuple):
     period_us: int
 
 
-class _Refusal(Exception):
+class _RefusalError(Exception):
     """A request that is answered with a status other than OK."""
 
     def __init__(self, status: str) -> None:
@@ -88,6 +93,16 @@ class Device:
         self._mask, self._flush_us = 0, reference.FLUSH_MS * 1000
         self._seq, self._flags_once = 0, 0
         self._events: list[tuple[float, tuple[int, int, int]]] = []
+        self._answers: dict[str, Callable[..., tuple[Any, ...]]] = {
+            "PING": self._ping,
+            "STREAM_INFO": self._stream_info,
+            "START": self._start,
+            "STOP": self._stop,
+            "TIME_SYNC": self._time_sync,
+            "TARE": self._tare,
+            "CAL_READ": self._cal_read,
+            "GEOMETRY_READ": self._geometry_read,
+        }
         self._recent: deque[tuple[float, float]] = deque(maxlen=320)
 
     # --- Identity ---------------------------------------------------------------------------------------------------
@@ -101,6 +116,11 @@ class Device:
     def imu_rate_hz(self) -> float:
         """True sample rate of IMU and encoder by the device's own clock, Hz."""
         return self._sensors.imu_rate_hz / self._skew
+
+    @property
+    def force_rate_hz(self) -> float:
+        """True sample rate of the load cell by the device's own clock, Hz."""
+        return self._sensors.force_rate_hz / self._skew
 
     @property
     def battery_percent(self) -> int:
@@ -151,10 +171,10 @@ class Device:
         try:
             request = codec.decode_request(payload)
             if request.args is None:
-                raise _Refusal("UNKNOWN_OP")
-            answer = _ANSWERS[codec.OP_NAME[request.op]]
-            return codec.encode_response(op, tag, 0, *answer(self, now_us, *request.args))
-        except _Refusal as refusal:
+                return codec.encode_response(op, tag, codec.STATUS_CODE["UNKNOWN_OP"])
+            answer = self._answers[codec.OP_NAME[request.op]]
+            return codec.encode_response(op, tag, 0, *answer(now_us, *request.args))
+        except _RefusalError as refusal:
             return codec.encode_response(op, tag, refusal.status)
         except codec.ProtocolError:
             return codec.encode_response(op, tag, codec.STATUS_CODE["BAD_LENGTH"])
@@ -163,20 +183,20 @@ class Device:
         del now_us
         return (echo,)
 
-    def _stream_info(self, now_us: int, stream_id: int) -> tuple:
+    def _stream_info(self, now_us: int, stream_id: int) -> tuple[Any, ...]:
         del now_us
         if stream_id not in reference.STREAM_INFO:
-            raise _Refusal("NOT_SUPPORTED")
+            raise _RefusalError("NOT_SUPPORTED")
         return reference.stream_info_reply(stream_id)
 
     def _start(self, now_us: int, mask: int, flush_ms: int, linger_s: int) -> tuple[int, int]:
         offered = sum(1 << stream_id for stream_id in reference.STREAM_INFO)
         if mask == 0 or mask & ~offered or not 20 <= flush_ms <= 200 or linger_s != 0:
-            raise _Refusal("BAD_PARAM")
+            raise _RefusalError("BAD_PARAM")
         if self._mtu < layout.MTU_MIN_STREAM:
-            raise _Refusal("MTU_TOO_SMALL")
+            raise _RefusalError("MTU_TOO_SMALL")
         if self.streaming:
-            raise _Refusal("BAD_STATE")
+            raise _RefusalError("BAD_STATE")
         self.streaming, self._waiting = True, False
         self._mask, self._flush_us = mask, flush_ms * 1000
         self._begin_us = self._flushed_us = now_us
@@ -187,7 +207,7 @@ class Device:
     def _stop(self, now_us: int) -> tuple[int, int]:
         del now_us
         if not self.streaming:
-            raise _Refusal("BAD_STATE")
+            raise _RefusalError("BAD_STATE")
         self._halt()
         return max(self._seq - 1, 0), 0
 
@@ -197,16 +217,16 @@ class Device:
     def _tare(self, now_us: int, samples: int) -> tuple[int, int]:
         del now_us
         if not 8 <= samples <= 320:
-            raise _Refusal("BAD_PARAM")
+            raise _RefusalError("BAD_PARAM")
         if not self.streaming:
             self._before_s += samples / reference.FORCE_RATE_HZ
             self._sense(self._before_s)
         recent = np.array(self._recent)[-samples:]
         if len(recent) < samples:
-            raise _Refusal("UNSTABLE")
+            raise _RefusalError("UNSTABLE")
         noise = float(recent[:, 0].std())
         if noise * self._sensors.calibration.n_per_count > TARE_NOISE_N or self._contact or recent[:, 1].max() > 0.2:
-            raise _Refusal("UNSTABLE")
+            raise _RefusalError("UNSTABLE")
         self._zero_counts, self._tared = round(float(recent[:, 0].mean())), True
         self._flags_once |= codec.bit(layout.PACKET_FLAGS, "TARE_CHANGED")
         self._events.append((self._before_s + self._streamed_s, codec.tare_event(self._zero_counts)))
@@ -219,7 +239,7 @@ class Device:
     def _geometry_read(self, now_us: int, head: int, page: int) -> tuple[bytes]:
         del now_us
         if head != 0:
-            raise _Refusal("BAD_PARAM")
+            raise _RefusalError("BAD_PARAM")
         return (_half(codec.encode_record("GEOMETRY", reference.GEOMETRY), page),)
 
     # --- Streaming --------------------------------------------------------------------------------------------------
@@ -313,21 +333,9 @@ class Device:
         return payload
 
 
-_ANSWERS = {
-    "PING": Device._ping,
-    "STREAM_INFO": Device._stream_info,
-    "START": Device._start,
-    "STOP": Device._stop,
-    "TIME_SYNC": Device._time_sync,
-    "TARE": Device._tare,
-    "CAL_READ": Device._cal_read,
-    "GEOMETRY_READ": Device._geometry_read,
-}
-
-
 def _half(record: bytes, page: int) -> bytes:
     if page > 1:
-        raise _Refusal("BAD_PARAM")
+        raise _RefusalError("BAD_PARAM")
     return record[16 * page : 16 * page + 16]
 
 

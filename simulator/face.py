@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A parametric head, neck and chest: three ellipsoids with the places of the product on them.
 
-Face frame: x to the person's left, y up, z forward, origin in the middle of the head, metres. The shape and the places live in the
-simulator alone; the host must not know them.
+Face frame: x to the person's left, y up, z forward, origin in the middle of the head, metres. The shape and the
+places live in the simulator alone; the host must not know them.
 """
 
 from __future__ import annotations
@@ -145,4 +145,4 @@ def tangent_axes(normal: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
     """Up and left in the tangent planes of ``normal``, shape (n, 3), face frame."""
     up = np.array([0.0, 1.0, 0.0]) - normal[:, 1:2] * normal
     up = up / np.linalg.norm(up, axis=1, keepdims=True)
-    return up, np.cross(up, normal)
+    return up, np.asarray(np.cross(up, normal), np.float64)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A hand that rolls: an endless massage with known truth, computed group by group on a fine time grid.
+"""A hand that rolls: an endless massage with known truth, computed visit by visit on a fine time grid.
 
-A *group* is one visit to a place: approach through the air, touch-down, strokes, lift-off. Every group begins and ends at rest
-relative to the face, so groups join without a jump in position, speed or acceleration.
+A *visit* goes to one place: approach through the air, touch-down, strokes, lift-off. Every visit begins and ends at
+rest relative to the face, so visits join without a jump in position, speed or acceleration.
 
-Contact mechanics. The axle lies flat on the skin. The roller rolls without slip along its own rolling direction, which differs from
-the path by the skew; across it the roller slides. The encoder sits on the handle: it reads the rolled angle plus the pitch of the
-handle about the axle.
+Contact mechanics. The axle lies flat on the skin. The roller rolls without slip along its own rolling direction, which
+differs from the path by the skew; across it the roller slides. The encoder sits on the handle: it reads the rolled
+angle plus the pitch of the handle about the axle.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from firmware_protocol import reference, zones
 from simulator.face import PATCHES, Ellipsoid, Face, tangent, tangent_axes
+from simulator.truth import GRID_HZ, TrueStroke, Truth, felt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-GRID_HZ = 1000
-GRAVITY_M_S2 = 9.80665
 _MARGIN = 3  # grid points on either side of a group, for its derivatives
 
 FASTEST_TURN_RAD_S = 6.0
@@ -38,8 +37,15 @@ ROCKING_REACH_M = 0.035
 """Distance from the middle of the path at which the wrist has rocked by the full angle."""
 
 BASE_FORCE_N = {
-    "forehead": 1.8, "temple": 1.0, "eye": 0.45, "cheek": 1.8, "jaw": 2.4, "under_chin": 1.0, "neck": 0.45, "decolletage": 2.0,
-}  # fmt: skip
+    "forehead": 1.8,
+    "temple": 1.0,
+    "eye": 0.45,
+    "cheek": 1.8,
+    "jaw": 2.4,
+    "under_chin": 1.0,
+    "neck": 0.45,
+    "decolletage": 2.0,
+}
 """What a practised hand applies, N; strokes scatter around it."""
 
 
@@ -74,46 +80,6 @@ class Habits:
     radius_bias: float = 0.02
     """Difference of the roller's radius from its nominal value, as a share."""
     tremor_m: float = 3e-5
-
-
-class TrueStroke(NamedTuple):
-    """What really happened in one stroke."""
-
-    begin_s: float
-    end_s: float
-    length_m: float
-    """Path of the contact point on the skin, face frame."""
-    direction_deg: float
-    """Displacement in the tangent plane at the middle: from face-up, positive toward the person's left."""
-    force_n: float
-    """Mean normal force."""
-    force_peak_n: float
-    zone: str
-    side: str
-
-
-@dataclass(frozen=True)
-class Truth:
-    """A stretch of truth on the grid. Arrays have n rows."""
-
-    t_s: NDArray[np.float64]
-    gyro_rad_s: NDArray[np.float64]
-    """Angular rate of the body frame, (n, 3)."""
-    acc_m_s2: NDArray[np.float64]
-    """Specific force at the IMU, body frame, (n, 3)."""
-    head_acc_m_s2: NDArray[np.float64]
-    """Specific force at the roller's axle, body frame, (n, 3)."""
-    roll_rad: NDArray[np.float64]
-    """Roller angle relative to the handle, unwrapped."""
-    force_n: NDArray[np.float64]
-    """Normal force on the skin."""
-    axial_n: NDArray[np.float64]
-    """Its share along the load cell's axis."""
-    contact: NDArray[np.bool_]
-    moving: NDArray[np.bool_]
-    """Contact point in motion: the skin shakes the roller."""
-    strokes: tuple[TrueStroke, ...]
-    """Strokes that end in this stretch."""
 
 
 class _Pose(NamedTuple):
@@ -400,11 +366,10 @@ class Hand:
     ) -> Truth:
         """From poses in the face frame to what an ideal sensor would feel in the world."""
         n = len(axle_m)
-        pad = [0] * _MARGIN, [n - 1] * _MARGIN
-        index = np.concatenate([pad[0], np.arange(n), pad[1]]).astype(int)
+        index = np.clip(np.arange(n + 2 * _MARGIN) - _MARGIN, 0, n - 1)
         t = self._t0_s + (np.arange(n + 2 * _MARGIN) - _MARGIN) / GRID_HZ
         head = self._head_motion(t)
-        world = head * rotation[index]
+        world = head * rotation[index]  # pyright: ignore[reportArgumentType] - scipy's stub knows no arrays here
         neck = np.array([0.0, -0.15, -0.03])
         axle_world = head.apply(axle_m[index] - neck) + self._shake(t)
         lever = np.array([0.0, reference.GEOMETRY.lever_y_m, 0.0])
@@ -431,7 +396,7 @@ class Hand:
         roll = self._roll_rad + roll
         self._roll_rad = float(roll[-1])
         truth = Truth(
-            t[keep], gyro, _felt(imu_world, world)[keep], _felt(axle_world, world)[keep], roll, force,
+            t[keep], gyro, felt(imu_world, world)[keep], felt(axle_world, world)[keep], roll, force,
             force * np.cos(pitch), contact, moving, tuple(strokes),
         )  # fmt: skip
         self._t0_s += n / GRID_HZ
@@ -450,13 +415,6 @@ class Hand:
         return (
             self.habits.tremor_m * np.sin(2 * np.pi * rates[:, :, np.newaxis] * t_s + phases[:, :, np.newaxis]).sum(1).T
         )
-
-
-def _felt(position_m: NDArray[np.float64], world: Rotation) -> NDArray[np.float64]:
-    """Specific force in the body frame at a point that moves as given in the world."""
-    acceleration = np.zeros_like(position_m)
-    acceleration[1:-1] = (position_m[2:] - 2 * position_m[1:-1] + position_m[:-2]) * GRID_HZ**2
-    return world.inv().apply(acceleration + np.array([0.0, 0.0, GRAVITY_M_S2]))
 
 
 def _stroke_truth(contact_m: NDArray[np.float64], normal: NDArray[np.float64]) -> tuple[float, float]:

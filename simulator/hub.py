@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 SUPERVISION_S: Final = 2.0
 """How long a controller whose host vanished keeps its links, s."""
+STUCK_B: Final = 0x40000
+"""Bytes that may wait for a host that does not read, about 100 s of streaming; more count as a lost link."""
 
 
 class Hub:
@@ -140,7 +142,9 @@ class _Socket:
         self._transport = transport
 
     def on_packet(self, packet: bytes) -> None:
-        if not self._transport.is_closing():
+        if self._transport.get_write_buffer_size() > STUCK_B:
+            self._transport.abort()
+        elif not self._transport.is_closing():
             self._transport.write(packet)
 
 

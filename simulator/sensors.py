@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from firmware_protocol import codec, reference
-from simulator.hand import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from simulator.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,12 @@ class Sensors:
             parts.append(self._sample(self._now, end_s))
             if until_s <= self._now.t_s[-1]:
                 break
-            self._now = _join(self._now, next(self._truth))
+            self._now = next(self._truth).after(self._now)
         return Readings(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def _due(self, n_taken: int, rate_hz: float, end_s: float) -> NDArray[np.float64]:
         n_end = max(int(np.floor(end_s * rate_hz + 0.5)), n_taken)
-        return (np.arange(n_taken, n_end) + 0.5) / rate_hz
+        return np.asarray((np.arange(n_taken, n_end) + 0.5) / rate_hz, np.float64)
 
     def _sample(self, truth: Truth, end_s: float) -> Readings:
         imu_s = self._due(self._n_imu, self.imu_rate_hz, end_s)
@@ -155,15 +156,3 @@ def _at(t_s: NDArray[np.float64], grid_s: NDArray[np.float64], values: NDArray[n
     low = np.clip(place.astype(np.int64), 0, len(grid_s) - 2)
     share = (place - low).reshape(-1, *[1] * (values.ndim - 1))
     return values[low] * (1 - share) + values[low + 1] * share
-
-
-def _join(before: Truth, after: Truth) -> Truth:
-    """``after`` with the last grid point of ``before`` in front, so that there is no hole between them."""
-    return Truth(
-        *(
-            getattr(after, f.name)
-            if f.name == "strokes"
-            else np.concatenate([getattr(before, f.name)[-1:], getattr(after, f.name)])
-            for f in fields(Truth)
-        )
-    )

@@ -17,9 +17,9 @@ if problem := requirements.import_problem():
     pytest.skip(problem, allow_module_level=True)
 
 import numpy as np
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QAccessible, QColor, QImage
-from PySide6.QtWidgets import QLabel, QMessageBox, QWidget
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QAccessible, QColor, QHelpEvent, QImage
+from PySide6.QtWidgets import QLabel, QMessageBox, QToolTip, QWidget
 
 from firmware_protocol.zones import PLACES
 from roller_host.dashboard import faceshape, run, theme, words
@@ -266,6 +266,20 @@ def test_face_map_says_where_the_roller_is(qtbot):
     assert "not known" in face.accessibleDescription()
 
 
+@pytest.mark.qt_log_ignore("This plugin does not support raise")
+def test_pointing_at_a_place_shows_its_time(qtbot, qapp):
+    face = FaceMap()
+    qtbot.addWidget(face)
+    face.resize(480, 720)
+    face.show()
+    face.set_seconds({("cheek", "left"): 75.0})
+    at = face._to_widget().map(faceshape.label_at("cheek", "left")).toPoint()
+    qapp.sendEvent(face, QHelpEvent(QEvent.Type.ToolTip, at, face.mapToGlobal(at)))
+    assert QToolTip.text() == "Left cheek: 1:15 min"
+    qapp.sendEvent(face, QHelpEvent(QEvent.Type.ToolTip, QPoint(1, 1), face.mapToGlobal(QPoint(1, 1))))
+    qtbot.waitUntil(lambda: not QToolTip.isVisible())
+
+
 def test_active_place_is_painted_on_its_side(qtbot):
     face = FaceMap()
     qtbot.addWidget(face)
@@ -403,7 +417,7 @@ def replace_stroke(**change):
 
 def test_snapshot_reaches_header_timer_and_map(live):
     window, session, clock = live
-    snapshot = Snapshot(229.0, 104.02, 3, 1, 42, 151.0, 15, "/tmp/evening.roller", {("jaw", "left"): 12.0})
+    snapshot = Snapshot(229.0, 104.02, 3, 1, 42, 151.0, 15, "/sessions/evening.roller", {("jaw", "left"): 12.0})
     session.mailbox.append(snapshot)
     clock.now_s += 1
     window.presenter.tick()
@@ -546,3 +560,33 @@ def test_run_connects_closes_and_tells_errors(qapp, monkeypatch):
     assert session.asked == [SIMULATED, "close"]
     assert told == ["Something went wrong: the sky fell"]
     assert sys.excepthook is before
+
+
+def test_new_timeline_and_late_samples(live):
+    window, session, clock = live
+    trace = window.live.force_strip.plot.trace
+    session.mailbox.extend([estimates(t_s=50.0), estimates(t_s=49.99), estimates(t_s=51.0)])
+    window.presenter.tick()
+    assert np.all(np.diff(trace._ring.newest(100)[0]) > 0)
+    session.mailbox.append(estimates(t_s=0.0))
+    clock.now_s += 0.016
+    window.presenter.tick()
+    assert trace.newest_s() < 1.0
+    assert trace._now_s < 1.0
+
+
+def test_band_of_the_past_survives_a_redraw(qtbot):
+    plot = StripPlot(((4.0, 1.0),))
+    qtbot.addWidget(plot)
+    plot.resize(560, 220)
+    t_s = np.arange(1100) / 104.0
+    for begin, band in ((0, None), (400, StripBand(0.8, 2.5, 3.0)), (800, StripBand(0.2, 0.6, 1.0))):
+        part = slice(begin, begin + 400)
+        plot.trace.band = band
+        plot.trace.extend(t_s[part], np.zeros(t_s[part].size), np.zeros(t_s[part].size, bool))
+    plot.trace.advance(float(t_s[-1]))
+    image = plot.grab().toImage()
+    box = plot.trace.mapRectToScene(plot.trace.boundingRect()).toAlignedRect()
+    middle = box.top() + round(box.height() * (1 - 2.0 / 4.0) / 1.05)
+    kinds = [image.pixelColor(round(box.left() + box.width() * share), middle).name() for share in (0.15, 0.5, 0.9)]
+    assert kinds == [theme.DARK.card, theme.DARK.band, theme.DARK.card]

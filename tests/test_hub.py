@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from roller_host.link.client import stream
+from roller_host.link.client import LinkTimes, stream
 from roller_host.link.radio import open_radio
 from roller_host.link.states import LinkLostError
 from simulator import cli
@@ -70,7 +70,7 @@ def simulator(*arguments):
             running.end()
 
 
-async def session(address, n_packets, on_enough=None):
+async def session(address, n_packets, on_enough=None, times=None):
     """Stream, and after so many packets do something; return their number."""
     payloads = []
     stop = asyncio.Event()
@@ -82,7 +82,7 @@ async def session(address, n_packets, on_enough=None):
                 (on_enough or stop.set)()
 
     async with asyncio.timeout(PATIENCE_S), open_radio(f"tcp:{address}") as radio:
-        await stream(radio, target=None, on_record=on_record, on_state=lambda _: None, stop=stop)
+        await stream(radio, target=None, on_record=on_record, on_state=lambda _: None, stop=stop, times=times)
     return len(payloads)
 
 
@@ -150,6 +150,18 @@ def test_a_signal_ends_it_cleanly(number, busy):
         assert running.end() == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
+def test_a_frozen_simulator_is_a_stall_and_then_a_lost_link():
+    with simulator() as running:
+
+        def freeze():
+            running.process.send_signal(signal.SIGSTOP)
+
+        with pytest.raises(LinkLostError, match="did not answer PING"):
+            asyncio.run(session(running.address, 3, freeze, LinkTimes(ping_s=1.0, request_s=0.5)))
+        running.process.send_signal(signal.SIGCONT)
+
+
 def test_it_ends_by_itself_after_the_time_asked_for():
     with simulator("--seconds", "0.2") as running:
         assert running.process.wait(PATIENCE_S) == 0
@@ -178,14 +190,7 @@ def test_a_port_in_use_is_one_line_and_exit_2(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ["--listen", "nonsense"],
-        ["--listen", "host:99999"],
-        ["--seed", "-1"],
-        ["--seconds", "0"],
-        ["--seconds", "nan"],
-        ["x"],
-    ],
+    ["--listen nonsense", "--listen host:99999", "--seed -1", "--seconds 0", "--seconds nan", "surplus"],
 )
 def test_bad_input_is_exit_2(arguments, capsys):
     with pytest.raises(SystemExit) as error:
@@ -207,7 +212,8 @@ def test_help_is_light(arguments):
     script = (
         "import sys\nfrom simulator.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'scipy', 'bumble', 'bleak', 'PySide6'} & set(sys.modules)\nsys.exit(str(heavy) if heavy else 0)"
+        "heavy = {'numpy', 'scipy', 'bumble', 'bleak', 'PySide6'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 
 import asyncio
 import dataclasses
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -498,6 +499,23 @@ def test_a_failing_device_surfaces():
         asyncio.run(main())
 
 
+@pytest.mark.parametrize("source", ["INFO", "CONTROL", "STREAM"])
+def test_a_failing_recorder_ends_the_session_with_its_error(source):
+    def fail(record):
+        if record.source == source:
+            raise OSError(28, "No space left on device")
+
+    async def main():
+        async with roller() as session:
+            session.on_record = fail
+            with pytest.raises(OSError, match="No space left"):
+                await session.run()
+            assert session.phases[-1] is LinkPhase.OFF
+            await session.events.last("host gone (it disconnected), advertising again")
+
+    asyncio.run(main())
+
+
 # --- Control requests -------------------------------------------------------------------------------------------------
 
 
@@ -614,8 +632,9 @@ def test_no_system_bus_says_what_to_do(monkeypatch):
 
 
 def test_a_missing_bumble_names_the_extra(monkeypatch):
-    monkeypatch.delitem(sys.modules, "roller_host.link.bumble_backend", raising=False)
-    monkeypatch.delattr("roller_host.link.bumble_backend", raising=False)
+    for name in ("bumble_backend", "dongle"):
+        monkeypatch.delitem(sys.modules, f"roller_host.link.{name}", raising=False)
+        monkeypatch.delattr(f"roller_host.link.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "bumble", None)
 
     async def main():
@@ -624,6 +643,14 @@ def test_a_missing_bumble_names_the_extra(monkeypatch):
                 await radio.scan(1)
 
     asyncio.run(main())
+
+
+def test_importing_the_link_is_light():
+    script = (
+        "import sys\nfrom roller_host.link import client, control, radio, thread\n"
+        "heavy = {'numpy', 'bumble', 'bleak'} & set(sys.modules)\nsys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603
 
 
 # --- The thread -------------------------------------------------------------------------------------------------------

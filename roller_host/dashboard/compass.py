@@ -61,7 +61,9 @@ class Compass(Card):
     def clear(self) -> None:
         """Forget arrow and marks."""
         self._direction_deg = math.nan
+        self._moving = False
         self._trail.clear()
+        self.describe("no stroke yet")
         self.update()
 
     def words(self) -> str:

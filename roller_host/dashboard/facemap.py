@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _FULL_S = (60, 120, 180, 300, 600, 900)
 """Upper ends of the colour scale, s; the first that holds every place is taken."""
 _LEGEND_HEIGHT = 34
+_SMALLEST_NUMBER_PX = 11
 
 
 class FaceMap(Card):
@@ -163,7 +164,8 @@ class FaceMap(Card):
         self._paint_legend(p, full)
 
     def _paint_number(self, p: QPainter, place: tuple[str, str], seconds: int, full: int) -> None:
-        p.setFont(theme.font(10.5 if place[0] in {"temple", "eye", "under_chin"} else 13, strong=True))
+        size = 10.5 if place[0] in {"temple", "eye", "under_chin"} else 13
+        p.setFont(theme.font(max(size, _SMALLEST_NUMBER_PX / self._to_widget().m11()), strong=True))
         p.setPen(theme.legible_on(self.look.filled(seconds / full)))
         at = faceshape.label_at(*place)
         p.drawText(QRectF(at.x() - 30, at.y() - 10, 60, 20), Qt.AlignmentFlag.AlignCenter, str(seconds))

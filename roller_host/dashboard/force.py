@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QPen
 
 from roller_host.dashboard import theme, words
 from roller_host.dashboard.surface import CARD_PADDING, HEADING_HEIGHT, Card, draw_text
@@ -35,6 +35,11 @@ def share_of(force_n: float, band: Band) -> float:
     return 1.0
 
 
+def shown_uncertainty(sigma_n: float) -> float:
+    """Uncertainty as displayed, N: rounded up to a tenth, so that it is never shown as none."""
+    return math.ceil(sigma_n * 10 - 1e-9) / 10
+
+
 class ForceGauge(Card):
     """Force now."""
 
@@ -44,15 +49,14 @@ class ForceGauge(Card):
         self._sigma_n = 0.0
         self._comfort = Comfort.STALE
         self._band = STARTING_BANDS[""]
-        self._calibrated = True
         self.setMinimumSize(360, 176)
         self.describe(words.COMFORT[self._comfort].words)
 
     def set_force(self, force_n: float, sigma_n: float) -> None:
         """Take force and its standard uncertainty, N; NaN shows a dash."""
-        shown = (round(self._force_n, 2), round(self._sigma_n, 1))
+        shown = (round(self._force_n, 2), shown_uncertainty(self._sigma_n))
         self._force_n, self._sigma_n = force_n, sigma_n
-        if shown != (round(force_n, 2), round(sigma_n, 1)):
+        if shown != (round(force_n, 2), shown_uncertainty(sigma_n)):
             self.update()
 
     def set_comfort(self, comfort: Comfort) -> None:
@@ -71,7 +75,6 @@ class ForceGauge(Card):
     def set_calibrated(self, calibrated: bool) -> None:
         """Say whether newtons come from a calibration of this roller."""
         self.set_note("" if calibrated else "Not calibrated: newtons are approximate")
-        self._calibrated = calibrated
 
     def words(self) -> str:
         """The state as the person reads it."""
@@ -85,36 +88,39 @@ class ForceGauge(Card):
             tall = min(max((self.height() - 176) / 90, 0.0), 1.0)
             big = theme.HUGE + 40 * tall
             baseline = HEADING_HEIGHT + big * 0.86 + 4 * tall
-            self._paint_number(p, big, baseline)
-            self._paint_state(p, baseline, big, 1.0 + 0.5 * tall)
+            left = self._paint_number(p, big, baseline) + 14
+            self._paint_state(p, QPointF(left, baseline - big * 0.36), 1.0 + 0.5 * tall)
             self._paint_bar(p)
 
-    def _paint_number(self, p: QPainter, big: float, baseline: float) -> None:
+    def _paint_number(self, p: QPainter, big: float, baseline: float) -> float:
+        """Paint the force; give back where it ends."""
         known = not math.isnan(self._force_n)
         number = f"{max(self._force_n, 0.0):.1f}" if known else words.NOTHING
         x = draw_text(p, CARD_PADDING - 2, baseline, number, theme.font(big, bold=True), self.look.tone("ink"))
-        x = draw_text(p, x + 8, baseline, "N", theme.font(big * 0.45, strong=True), self.look.tone("dim"))
         if known:
-            about = "" if self._calibrated else "≈ "
-            draw_text(
-                p, x + 14, baseline, f"{about}± {self._sigma_n:.1f}", theme.font(theme.BODY + 1), self.look.tone("dim")
-            )
+            dim = self.look.tone("dim")
+            x = draw_text(p, x + 8, baseline, "N", theme.font(big * 0.45, strong=True), dim)
+            x = draw_text(p, x + 14, baseline, f"± {shown_uncertainty(self._sigma_n):.1f}", theme.font(theme.BODY + 1), dim)
+        return x
 
-    def _paint_state(self, p: QPainter, baseline: float, big: float, scale: float) -> None:
+    def _paint_state(self, p: QPainter, left: QPointF, scale: float) -> None:
+        """Paint the state at the right; it shrinks when it would reach over ``left``."""
         saying = words.COMFORT[self._comfort]
         tone = self.look.tone(saying.tone)
-        face = theme.font(theme.LARGE * scale, strong=True)
-        width = QFontMetricsF(face).horizontalAdvance(saying.words) + 62 * scale
-        height = 42 * scale
-        box = QRectF(self.width() - CARD_PADDING - width, baseline - big * 0.36 - height / 2, width, height)
+        room = self.width() - CARD_PADDING - left.x()
+        wish = QFontMetricsF(theme.font(theme.LARGE, strong=True)).horizontalAdvance(saying.words) + 64
+        scale = min(scale, room / wish)
+        face = theme.font(math.floor(theme.LARGE * scale), strong=True)
+        width, height = wish * scale, 42 * scale
+        box = QRectF(self.width() - CARD_PADDING - width, left.y() - height / 2, width, height)
+        alarm = self._comfort in (Comfort.TOO_HARD, Comfort.STOP)
         p.setPen(QPen(theme.faded(tone, 0.55), 1.2))
-        p.setBrush(theme.faded(tone, 0.13))
+        p.setBrush(tone if alarm else theme.faded(tone, 0.13))
         p.drawRoundedRect(box, height / 2, height / 2)
-        centre = box.center()
-        centre.setX(box.left() + 25 * scale)
-        paint_sign(p, centre, scale, self._comfort, self.look)
+        ink = theme.legible_on(tone) if alarm else tone
+        paint_sign(p, QPointF(box.left() + 25 * scale, box.center().y()), scale, self._comfort, ink)
         p.setFont(face)
-        p.setPen(tone)
+        p.setPen(ink)
         p.drawText(box.adjusted(42 * scale, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, saying.words)
 
     def _paint_bar(self, p: QPainter) -> None:
@@ -162,10 +168,9 @@ class ForceGauge(Card):
         p.drawRoundedRect(QRectF(x - 5, bar.top() - 8, 10, bar.height() + 16), 5, 5)
 
 
-def paint_sign(p: QPainter, at: QPointF, scale: float, comfort: Comfort, look: theme.Look) -> None:
+def paint_sign(p: QPainter, at: QPointF, scale: float, comfort: Comfort, tone: QColor) -> None:
     """Paint the sign of a state: its shape alone tells the state apart."""
     saying = words.COMFORT[comfort]
-    tone = look.tone(saying.tone)
     p.save()
     p.translate(at)
     p.scale(scale, scale)

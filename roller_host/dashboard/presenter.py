@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from roller_host.dashboard.playhead import Playhead
 from roller_host.dashboard.session import Rollers, Snapshot
-from roller_host.dashboard.strip import StripBand
+from roller_host.dashboard.strip import SPAN_S, StripBand
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.signal.comfort import Comfort
 from roller_host.signal.estimates import Estimates
@@ -75,15 +75,17 @@ class Presenter(QObject):
 
     def clear(self) -> None:
         """Forget the session that was shown."""
-        page = self._page
-        for strip in (page.force_strip, page.speed_strip):
-            strip.plot.trace.clear()
-        page.compass.clear()
-        page.strokes.clear()
-        self._playhead.clear()
+        self._page.strokes.clear()
+        self._clear_strips()
         self._snapshot = None
         self._fed_s = -math.inf
         self._go_stale()
+
+    def _clear_strips(self) -> None:
+        """Also when the session's timeline began anew."""
+        for strip in (self._page.force_strip, self._page.speed_strip):
+            strip.plot.trace.clear()
+        self._playhead.clear()
 
     def tick(self) -> None:
         """Drain the mailbox and show what changed."""
@@ -132,6 +134,8 @@ class Presenter(QObject):
             page.compass.add_stroke(stroke.direction_deg)
         if not new.t_s.size:
             return
+        if new.t_s[-1] < page.force_strip.plot.trace.newest_s() - SPAN_S:
+            self._clear_strips()
         self._comfort = new.comfort[-1]
         self._place = (new.zone, new.side)
         alert = np.fromiter((comfort in _ALERTS for comfort in new.comfort), bool, len(new.comfort))
@@ -154,7 +158,7 @@ class Presenter(QObject):
         page = self._page
         page.gauge.set_comfort(Comfort.STALE)
         page.gauge.set_force(math.nan, 0.0)
-        page.compass.set_direction(math.nan, self._place[1], moving=False)
+        page.compass.clear()
         self._show_place()
 
     def _scroll(self, now_s: float) -> None:

@@ -52,6 +52,7 @@ def run(
     if not isinstance(app, QApplication):
         raise TypeError("a Qt application without windows is running already")
     app.setApplicationDisplayName(TITLE)
+    app.setDesktopFileName("roller-host")
     prepare(app)
     window = MainWindow(session_factory(), theme)
     before = sys.excepthook

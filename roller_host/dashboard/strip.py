@@ -15,12 +15,13 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QLinearGradient, QPainter, QPen, QPixmap, QPolygonF, QResizeEvent
+from PySide6.QtWidgets import QWidget
 
 from roller_host.dashboard import theme
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
+    from PySide6.QtWidgets import QStyleOptionGraphicsItem
 
 SPAN_S = 10.0
 _MARGIN = 7
@@ -95,7 +96,12 @@ class Trace(pg.GraphicsObject):
         return QRectF(-SPAN_S, -_BELOW * self.top, SPAN_S, (1.0 + _BELOW) * self.top)
 
     def extend(self, t_s: NDArray[np.float64], value: NDArray[np.float64], alert: NDArray[np.bool_]) -> None:
-        """Append samples; those with ``alert`` get the warning colour. They show when `advance` reaches them."""
+        """Append samples; those with ``alert`` get the warning colour. They show when `advance` reaches them.
+
+        Samples that are not newer than the newest are left out.
+        """
+        new = t_s > self.newest_s()
+        t_s, value, alert = t_s[new], value[new], alert[new]
         band = self.band or (math.nan,) * 3
         self._ring.extend(np.stack([t_s, value, alert.astype(float), *(np.full(t_s.size, edge) for edge in band)]))
 
@@ -161,21 +167,19 @@ class Trace(pg.GraphicsObject):
         if band is not None:
             top, bottom = self._row(band.high), self._row(band.low)
             p.fillRect(QRectF(left, top, right - left, bottom - top), self.look.tone("band"))
-            p.fillRect(
-                QRectF(left, round(self._row(band.limit)), right - left, 1), theme.faded(self.look.tone("bad"), 0.75)
-            )
+            limit = QRectF(left, round(self._row(band.limit)), right - left, round(self._ratio()))
+            p.fillRect(limit, theme.faded(self.look.tone("bad"), 0.75))
 
     def _paint_ground_of_samples(self, p: QPainter) -> None:
+        """Ground of the whole picture, each part with the band of its samples."""
         rows = self._ring.newest(_N_KEPT)
-        edges = rows[3:]
-        begins = (
-            np.flatnonzero(np.any(np.diff(edges, axis=1) != 0, axis=0)) + 1
-            if np.all(np.isfinite(edges))
-            else np.array([], int)
-        )
-        for i in begins.tolist():
-            left = round(rows[0, i] * self._px_per_s()) - self._origin
-            self._paint_ground(p, left, self._width, StripBand(*edges[:, i].tolist()))
+        rows = rows[:, rows[0] > self._now_s - 1.1 * SPAN_S]
+        edges = np.nan_to_num(rows[3:], nan=-1.0)
+        changes = np.flatnonzero(np.any(np.diff(edges, axis=1, prepend=-2.0) != 0, axis=0))
+        self._paint_ground(p, 0, self._width, self.band)
+        for i in changes.tolist():
+            left = round(rows[0, i] * self._px_per_s()) - self._origin if i else 0
+            self._paint_ground(p, left, self._width, StripBand(*edges[:, i].tolist()) if edges[0, i] >= 0 else None)
 
     def _row(self, value: float) -> float:
         return self._height * (1.0 - value / self.top) / (1.0 + _BELOW)
@@ -213,12 +217,7 @@ class Trace(pg.GraphicsObject):
         self._image = QPixmap(width, height)
         self._fade = _fade(self.look.tone("card"), height)
         self._origin = self._origin_at(self._now_s)
-        rows = self._ring.newest(_N_KEPT)
         with QPainter(self._image) as p:
-            first = rows[3:, 0] if rows.size else ()
-            self._paint_ground(
-                p, 0, width, StripBand(*first) if np.all(np.isfinite(first)) and rows.size else self.band
-            )
             self._paint_ground_of_samples(p)
             self._drawn = max(self._ring.n_written - _N_KEPT + 1, 0)
             self._paint_new(p)
@@ -290,7 +289,9 @@ class StripPlot(pg.PlotWidget):
         item.getAxis("left").setWidth(34)
         item.getAxis("bottom").setHeight(24)
         item.addItem(self.trace, ignoreBounds=True)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        for widget in (self, self.viewport()):
+            widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setMinimumHeight(70)
         self._set_top(*heights[0])
         self.set_look(self._look)
@@ -312,6 +313,10 @@ class StripPlot(pg.PlotWidget):
         now_s = 15 * SPAN_S / max(self.width() - 34, 100)
         ticks = [*((-x, f"{x} s ago") for x in (8, 6, 4, 2)), (-now_s, "now")]
         self._frame.getAxis("bottom").setTicks([ticks])
+
+    def close(self) -> None:
+        """Close like any widget; pyqtgraph's own way deletes items that are still referred to, and crashes."""
+        QWidget.close(self)
 
     def fit(self, need: float) -> None:
         """Take the first height that holds ``need``."""

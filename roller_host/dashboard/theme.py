@@ -98,9 +98,9 @@ LIGHT = Look(
     accent="#0a6cb0",
     on_accent="#ffffff",
     trace="#0a6cb0",
-    good="#0a7a55",
+    good="#086f4d",
     low="#9a5b00",
-    firm="#7d6a00",
+    firm="#6c5b00",
     bad="#b3261e",
     band="#d3efe3",
     grid="#ece6e1",
@@ -147,7 +147,7 @@ def contrast(a: QColor, b: QColor) -> float:
 
 def legible_on(ground: QColor) -> QColor:
     """Near-black or white, whichever is easier to read on ``ground``."""
-    black, white = QColor("#0b1016"), QColor("#ffffff")
+    black, white = QColor("#030405"), QColor("#ffffff")
     return black if contrast(black, ground) >= contrast(white, ground) else white
 
 

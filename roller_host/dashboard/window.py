@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QIcon, QKeySequence, QPainter, QPixmap, QShortcut, QShowEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
-from roller_host.dashboard import theme
+from roller_host.dashboard import faceshape, theme
+from roller_host.dashboard.facemap import paint_features, paint_person
 from roller_host.dashboard.live import LivePage
 from roller_host.dashboard.picker import PickerPage
 from roller_host.dashboard.presenter import Presenter
@@ -40,6 +42,7 @@ class MainWindow(QMainWindow):
         self._mode = mode
         self.look = theme.look_for(mode)
         self.setWindowTitle(TITLE)
+        self.setWindowIcon(_icon())
         self.setMinimumSize(1000, 680)
         self.resize(1360, 800)
         self.picker = PickerPage()
@@ -57,7 +60,7 @@ class MainWindow(QMainWindow):
     def _connect_intents(self) -> None:
         self.presenter.link_changed.connect(self._show_link)
         self.presenter.rollers_found.connect(self.picker.set_rollers)
-        self.picker.asked_scan.connect(self._session.scan)
+        self.picker.asked_scan.connect(self.search)
         self.picker.asked_connect.connect(self.connect_to)
         self.live.header.asked_disconnect.connect(self.leave)
         self.live.banner.chosen_other.connect(self.leave)
@@ -67,10 +70,15 @@ class MainWindow(QMainWindow):
         for keys, act in (
             ("Ctrl+T", self.toggle_theme),
             ("Ctrl+D", self.leave),
-            ("F5", self._session.scan),
+            ("F5", self.search),
             ("Ctrl+Q", self.close),
         ):
             QShortcut(QKeySequence(keys), self).activated.connect(act)
+
+    def search(self) -> None:
+        """Look for rollers, while there is a choice to make."""
+        if self.pages.currentWidget() is self.picker:
+            self._session.scan()
 
     def connect_to(self, choice: RollerChoice) -> None:
         """Connect to a roller; the live page opens when it streams."""
@@ -83,6 +91,7 @@ class MainWindow(QMainWindow):
         """Leave the roller and go back to the choice."""
         if self.pages.currentWidget() is self.live:
             self._session.disconnect()
+            self.picker.set_state(LinkState(LinkPhase.OFF))
             self._show_picker()
 
     def toggle_theme(self) -> None:
@@ -137,3 +146,17 @@ class MainWindow(QMainWindow):
         self.presenter.stop()
         self._session.close()
         super().closeEvent(event)
+
+
+def _icon() -> QIcon:
+    """Head of the face map."""
+    picture = QPixmap(256, 256)
+    picture.fill(Qt.GlobalColor.transparent)
+    with QPainter(picture) as p:
+        p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        p.translate(128, 14)
+        p.scale(0.62, 0.62)
+        p.translate(0, -faceshape.FRAME.top())
+        paint_person(p, theme.LIGHT)
+        paint_features(p, theme.LIGHT)
+    return QIcon(picture)

@@ -14,7 +14,7 @@ from firmware_protocol import codec, layout, reference
 from roller_host.link.control import Control, RequestError
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.radio import NoBluetoothError
-from roller_host.link.states import Found, LinkError, LinkLostError, LinkPhase, LinkState, NoDeviceError, RefusedError
+from roller_host.link.states import LinkError, LinkLostError, LinkPhase, LinkState, NoDeviceError, RefusedError
 from roller_host.signal.record import Record, Source
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bleak import BleakClient
 
     from roller_host.link.radio import Radio
+    from roller_host.link.states import Found
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,6 @@ _NEEDS_PAIRING: Final = (0x05, 0x08, 0x0C, 0x0F)
 class LinkTimes:
     """How patient the link is, s. Shorter times notice trouble earlier and give up more often."""
 
-    scan_s: float = 10.0
     connect_s: float = 10.0
     retries_s: tuple[float, ...] = (0.25, 0.5)
     """Pauses between attempts to connect; there is one attempt more than pauses."""
@@ -64,7 +64,7 @@ async def stream(
     on_state: Callable[[LinkState], None],
     stop: asyncio.Event,
     clock: Callable[[], float] = time.monotonic,
-    scan_s: float = LinkTimes.scan_s,
+    scan_s: float = 10.0,
     on_battery: Callable[[int], None] | None = None,
     times: LinkTimes | None = None,
 ) -> None:
@@ -89,7 +89,7 @@ async def stream(
     on_battery : callable, optional
         Gets the battery level, percent, when it is read and when it changes.
     times : LinkTimes, optional
-        Other patience than the default; its ``scan_s`` is not used.
+        Other patience than the default.
 
     Raises
     ------
@@ -99,6 +99,8 @@ async def stream(
         When the roller cannot or will not work with this program.
     LinkLostError
         When the connection ends or falls silent before ``stop``.
+    Exception
+        What one of the callbacks raised.
     """
     link = _Link(radio, on_record, on_state, clock, on_battery or _ignore, times or LinkTimes())
     try:
@@ -110,6 +112,9 @@ async def stream(
     except InterruptedByEventError:
         logger.debug("stopped before streaming")
     except LinkError as error:
+        if link.failure:
+            on_state(LinkState(LinkPhase.OFF, "the program failed", device=link.name))
+            raise link.failure from None
         on_state(LinkState(_phase_of(error), str(error), device=link.name))
         raise
     on_state(LinkState(LinkPhase.OFF, device=link.name))
@@ -127,14 +132,6 @@ def _phase_of(error: LinkError) -> LinkPhase:
     return LinkPhase.REFUSED if isinstance(error, RefusedError) else LinkPhase.LOST
 
 
-def matches(found: Found, target: str | None) -> bool:
-    """Whether a roller is the one asked for: by address or beginning of its name, in any case; None is any."""
-    if target is None:
-        return True
-    wanted = target.casefold()
-    return found.address.casefold() == wanted or (bool(wanted) and found.name.casefold().startswith(wanted))
-
-
 class _Link:
     """State of one connection."""
 
@@ -148,6 +145,8 @@ class _Link:
         times: LinkTimes,
     ) -> None:
         self.name = ""
+        self.failure: Exception | None = None
+        """What a callback of the caller raised."""
         self._radio = radio
         self._on_record = on_record
         self._on_state = on_state
@@ -164,22 +163,43 @@ class _Link:
     # --- Payloads ---------------------------------------------------------------------------------------------------
 
     def _record(self, source: Source, payload: bytes, *, out: bool = False) -> None:
-        self._on_record(Record(self._clock() - self._begin_s, source, "out" if out else "in", payload))
+        record = Record(self._clock() - self._begin_s, source, "out" if out else "in", payload)
+        try:
+            self._on_record(record)
+        except Exception as error:  # noqa: BLE001 - its OSErrors must not pass for those of Bluetooth
+            self._fail(error)
 
-    def _on_stream(self, _characteristic: object, payload: bytearray) -> None:
-        self._record("STREAM", bytes(payload))
+    def _listener(self, take: Callable[[bytes], None]) -> Callable[[object, bytearray], None]:
+        """Make the notification callback that gives payloads to ``take``."""
+
+        def deliver(_characteristic: object, payload: bytearray) -> None:
+            try:
+                take(bytes(payload))
+            except Exception as error:  # noqa: BLE001 - the Bluetooth library would swallow it
+                self._fail(error)
+
+        return deliver
+
+    def _fail(self, error: Exception) -> None:
+        """End the link because a callback of the caller failed; `stream` raises its error."""
+        logger.debug("a callback failed", exc_info=error)
+        self.failure = self.failure or error
+        self._lost.set()
+
+    def _take_stream(self, payload: bytes) -> None:
+        self._record("STREAM", payload)
         self._heard_s = self._clock()
         if self._phase is LinkPhase.STALLED:
             self._enter(LinkPhase.STREAMING)
 
-    def _on_control(self, _characteristic: object, payload: bytearray) -> None:
-        self._record("CONTROL", bytes(payload))
-        self._control.on_indication(bytes(payload))
+    def _take_control(self, payload: bytes) -> None:
+        self._record("CONTROL", payload)
+        self._control.on_indication(payload)
 
-    def _on_status(self, _characteristic: object, payload: bytearray) -> None:
-        self._record("STATUS", bytes(payload))
+    def _take_status(self, payload: bytes) -> None:
+        self._record("STATUS", payload)
 
-    def _on_battery_level(self, _characteristic: object, payload: bytearray) -> None:
+    def _take_battery(self, payload: bytes) -> None:
         if payload:
             self._on_battery(payload[0])
 
@@ -200,37 +220,24 @@ class _Link:
 
     async def open(self, target: str | None, scan_s: float) -> None:
         """Do all that comes before the first stream packet."""
-        found = await self._find(target, scan_s)
+        self._enter(LinkPhase.SCANNING)
+        found = await self._radio.find(target, scan_s)
         self.name = found.name or found.address
         self._client = await self._connect(found)
         info = await self._read_info()
-        listeners = {"CONTROL": self._on_control, "STREAM": self._on_stream, "STATUS": self._on_status}
-        for name, callback in listeners.items():
-            await self._step(f"subscribing to {name}", self._connected().start_notify(codec.uuid_of(name), callback))
+        takers = {"CONTROL": self._take_control, "STREAM": self._take_stream, "STATUS": self._take_status}
+        for name, take in takers.items():
+            await self._subscribe(name, codec.uuid_of(name), take)
         self._enter(LinkPhase.SUBSCRIBED)
         mask = await self._offered(info)
         await self._read_settings()
         for _ in range(N_TIME_SYNC):
             await self._request("TIME_SYNC")
-        status = await self._step("reading STATUS", self._connected().read_gatt_char(codec.uuid_of("STATUS")))
-        self._record("STATUS", bytes(status))
+        self._take_status(await self._read("STATUS", codec.uuid_of("STATUS")))
         await self._follow_battery()
         await self._request("START", mask, reference.FLUSH_MS, 0)
         self._heard_s = self._clock()
         self._enter(LinkPhase.STREAMING)
-
-    async def _find(self, target: str | None, scan_s: float) -> Found:
-        self._enter(LinkPhase.SCANNING)
-        seen = await self._radio.scan(scan_s, until=lambda found: matches(found, target))
-        wanted = [found for found in seen if matches(found, target)]
-        if wanted:
-            return wanted[0]
-        others = ", ".join(found.name or found.address for found in seen)
-        who = f"No roller called {target!r}" if target else "No roller"
-        raise NoDeviceError(
-            f"{who} was found within {scan_s:g} s{f' (but {others})' if others else ''}. Switch it on, bring it "
-            "closer, and make sure that no other program or phone is connected to it."
-        )
 
     async def _connect(self, found: Found) -> BleakClient:
         from bleak.exc import BleakError  # noqa: PLC0415 - slow
@@ -256,7 +263,7 @@ class _Link:
         raise AssertionError
 
     async def _read_info(self) -> codec.Info:
-        payload = bytes(await self._step("reading INFO", self._connected().read_gatt_char(codec.uuid_of("INFO"))))
+        payload = await self._read("INFO", codec.uuid_of("INFO"))
         self._record("INFO", payload)
         try:
             return codec.decode_record("INFO", payload)
@@ -289,18 +296,24 @@ class _Link:
         if self._connected().services.get_characteristic(BATTERY_UUID) is None:
             return
         try:
-            level = await self._step("reading the battery", self._connected().read_gatt_char(BATTERY_UUID))
-            self._on_battery_level(None, level)
-            await self._step(
-                "subscribing to the battery", self._connected().start_notify(BATTERY_UUID, self._on_battery_level)
-            )
+            self._take_battery(await self._read("the battery", BATTERY_UUID))
+            await self._subscribe("the battery", BATTERY_UUID, self._take_battery)
         except RefusedError as error:
             logger.info("no battery level: %s", error)
+
+    async def _read(self, name: str, uuid: str) -> bytes:
+        return bytes(await self._step(f"reading {name}", self._connected().read_gatt_char(uuid)))
+
+    async def _subscribe(self, name: str, uuid: str, take: Callable[[bytes], None]) -> None:
+        await self._step(f"subscribing to {name}", self._connected().start_notify(uuid, self._listener(take)))
 
     async def _request(self, name: str, *args: Any, optional: bool = False) -> Any:
         """Reply of a control request; None when it is ``optional`` and the roller does not have it."""
         try:
             return await self._step(f"asking {name}", self._control.request(name, *args))
+        except LinkLostError:
+            self._lost.set()
+            raise
         except RequestError as error:
             if optional and error.status in ("NOT_SUPPORTED", "UNKNOWN_OP"):
                 return None
@@ -349,7 +362,8 @@ class _Link:
                 self._enter(LinkPhase.STALLED, "no data from the roller", "Bring it closer to the computer.")
             if now_s - asked_s >= self._times.ping_s:
                 asked_s = now_s
-                await self._request("PING", b"")
+                with suppress(RequestError):  # a refusal is an answer
+                    await self._request("PING", b"")
             with suppress(InterruptedByEventError):
                 await race(asyncio.sleep(self._times.watch_s), stop, self._lost)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bleak.backends.device import BLEDevice
     from bleak.backends.scanner import AdvertisementData
 
-    from roller_host.link.bumble_backend import Dongle
+    from roller_host.link.dongle import Dongle
 
 RADIO_FORMS: Final = "native | tcp:HOST:PORT | hci:TRANSPORT (for instance hci:usb:0) | demo"
 """Radios that a person can name."""
@@ -120,6 +120,32 @@ class Radio:
             raise NoBluetoothError(self._unavailable("it is gone", "UNKNOWN"))
         return sorted((found for found, _ in self._seen.values()), key=lambda found: -found.rssi_dbm)
 
+    async def find(self, target: str | None, seconds: float) -> Found:
+        """Find the roller asked for.
+
+        Parameters
+        ----------
+        target : str or None
+            Address, or beginning of the name, in any case; None takes the strongest roller.
+        seconds : float
+            How long to look, s.
+
+        Raises
+        ------
+        NoDeviceError
+            When there is no working Bluetooth or no such roller.
+        """
+        seen = await self.scan(seconds, until=lambda found: _matches(found, target))
+        for found in seen:
+            if _matches(found, target):
+                return found
+        others = ", ".join(found.name or found.address for found in seen)
+        who = f"No roller called {target!r}" if target else "No roller"
+        raise NoDeviceError(
+            f"{who} was found within {seconds:g} s{f' (but {others})' if others else ''}. Switch it on, bring it "
+            "closer, and make sure that no other program or phone is connected to it."
+        )
+
     @asynccontextmanager
     async def _scanning(self, detected: Callable[[BLEDevice, AdvertisementData], None]) -> AsyncGenerator[None]:
         from bleak import BleakScanner  # noqa: PLC0415 - slow
@@ -153,10 +179,14 @@ class Radio:
         """Keyword arguments that make bleak use this radio; none for the system's Bluetooth."""
         if self._transport is None and self._controller is None:
             return {}
-        from roller_host.link import bumble_backend  # noqa: PLC0415 - slow, and an extra
-
+        try:
+            from roller_host.link import bumble_backend, dongle  # noqa: PLC0415 - slow, and an extra
+        except ModuleNotFoundError as error:
+            raise BadRadioError(
+                f"The radio {self.spec!r} needs the package {error.name!r}: pip install '.[sim]' in the project's folder"
+            ) from error
         if self._dongle is None or self._dongle.lost.done():
-            self._dongle = bumble_backend.Dongle(self._transport, self._controller)
+            self._dongle = dongle.Dongle(self._transport, self._controller)
         return {"backend": getattr(bumble_backend, name), "hci": self._dongle}
 
     @asynccontextmanager
@@ -193,6 +223,13 @@ class Radio:
         if reason.startswith("DENIED"):
             return f"Bluetooth may not be used by this program ({text}). {_DENIED_HELP}"
         return f"No Bluetooth adapter was found ({text}). {_HELP}"
+
+
+def _matches(found: Found, target: str | None) -> bool:
+    if not target:
+        return True
+    wanted = target.casefold()
+    return found.address.casefold() == wanted or found.name.casefold().startswith(wanted)
 
 
 _HELP: Final = "Plug one in, switch Bluetooth on and, on Linux, start bluetoothd; or try --radio demo."

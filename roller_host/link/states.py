@@ -43,9 +43,10 @@ class Found:
 
 
 class LinkError(Exception):
-    """The link cannot go on. The message says what happened, why, and what to do; ``exit_code`` is for the command line."""
+    """The link cannot go on; the message says what happened, why, and what to do."""
 
     exit_code = 4
+    """For the command line."""
 
 
 class NoDeviceError(LinkError):

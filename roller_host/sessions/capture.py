@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""JSON-lines captures: payloads from anybody's sniffer or generator, one JSON object per line. The page docs/capture.md describes them."""
+"""JSON-lines captures: payloads from anybody's sniffer or generator, one JSON object per line.
+
+``docs/capture.md`` describes the format.
+"""
 
 from __future__ import annotations
 
@@ -35,32 +38,32 @@ def _parse_header(path: Path, line: str) -> None:
             f'{{"format": "{FORMAT}", "version": {VERSION}}}'
         )
     if header.get("version") != VERSION:
-        raise SessionError(f"{path} is a capture of version {header.get('version')}; this program reads version {VERSION}")
+        raise SessionError(
+            f"{path} is a capture of version {header.get('version')}; this program reads version {VERSION}"
+        )
+
+
+class _LineError(ValueError):
+    """A line that is no payload."""
 
 
 def _parse_line(line: str) -> Record:
-    """Read one payload line.
-
-    Raises
-    ------
-    ValueError
-        With the reason, when the line is not one.
-    """
+    """Read one payload line; a ValueError says why it is none."""
     entry: Any = json.loads(line)
     if not isinstance(entry, dict):
-        raise ValueError("not a JSON object")
+        raise _LineError("not a JSON object")
     missing = [key for key in ("t_s", "from", "dir", "payload") if key not in entry]
     if missing:
-        raise ValueError(f"no {', '.join(missing)}")
+        raise _LineError(f"no {', '.join(missing)}")
     t_s, source, direction, payload = entry["t_s"], entry["from"], entry["dir"], entry["payload"]
     if isinstance(t_s, bool) or not isinstance(t_s, int | float) or not math.isfinite(t_s):
-        raise ValueError("t_s is not a number")
+        raise _LineError("t_s is not a number")
     if source not in _SOURCES:
-        raise ValueError(f'"from" is not one of {", ".join(_SOURCES)}')
+        raise _LineError(f'"from" is not one of {", ".join(_SOURCES)}')
     if direction not in {"in", "out"}:
-        raise ValueError('"dir" is neither "in" nor "out"')
+        raise _LineError('"dir" is neither "in" nor "out"')
     if not isinstance(payload, str):
-        raise ValueError("payload is not a string of hex digits")
+        raise _LineError("payload is not a string of hex digits")
     return Record(float(t_s), source, direction, bytes.fromhex(payload))
 
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
@@ -51,8 +51,12 @@ def reserve(path: Path | None, now: datetime, folder: Path | None = None) -> Pat
                 return candidate
         except FileExistsError as error:
             if path is not None:
-                raise SessionError(f"{path} exists already, and recordings are never overwritten: choose another name") from error
+                raise SessionError(
+                    f"{path} exists already, and recordings are never overwritten: choose another name"
+                ) from error
             n += 1
             candidate = wanted.with_name(f"{wanted.stem}_{n}{SUFFIX}")
         except OSError as error:
-            raise SessionError(f"cannot create {candidate}: {error.strerror}; choose another place with --out") from error
+            raise SessionError(
+                f"cannot create {candidate}: {error.strerror}; choose another place with --out"
+            ) from error

@@ -50,7 +50,9 @@ def params_from_json(text: str) -> SignalParams:
             {(zone, side): Band(*thresholds) for zone, side, *thresholds in parts["bands"]},
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise SessionError(f"the parameters in the recording are not understood ({error}): use the version that made it") from error
+        raise SessionError(
+            f"the parameters in the recording are not understood ({error}): use the version that made it"
+        ) from error
 
 
 def open_source(path: Path) -> tuple[Iterator[Record], SignalParams, Recording | None]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A recording: one SQLite file per session with every payload that crossed the link, verbatim and in order.
 
-Tables: ``meta`` (key, value), ``records`` (what crossed the link), ``actions`` (what the person and the program did), ``estimates``
-(what the signal core made of it at the time; never needed, since a replay makes it again).
+Tables: ``meta`` (key, value), ``records`` (what crossed the link), ``actions`` (what the person and the program did),
+``estimates`` (what the signal core made of it at the time; never needed, since a replay makes it again).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roller_host.sessions.errors import SessionError
@@ -23,6 +22,7 @@ from roller_host.signal.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +103,8 @@ class Recorder:
                 db.execute("PRAGMA synchronous = FULL")
                 while self._write_batch(db):
                     pass
+                # A finished recording is one plain file, which can be copied and read from anywhere.
+                db.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
             logger.exception("recording stopped")
             self._on_error(f"Recording stopped: {error}. What was written so far is safe in {self.path}.")
@@ -168,7 +170,9 @@ def open_recording(path: Path) -> Recording:
                 raise SessionError(f"{path} was made by a newer version (schema {version}): update this program")
             meta = dict(db.execute("SELECT key, value FROM meta"))
             has_estimates = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'estimates'").fetchone()
-            stored = db.execute("SELECT value FROM estimates WHERE key = 'summary'").fetchone() if has_estimates else None
+            stored = (
+                db.execute("SELECT value FROM estimates WHERE key = 'summary'").fetchone() if has_estimates else None
+            )
             return Recording(path, meta, json.loads(stored[0]) if stored else None)
     except (sqlite3.Error, json.JSONDecodeError) as error:
         raise SessionError(f"cannot read {path}: {error}") from error

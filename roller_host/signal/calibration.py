@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 IMU6 = codec.STREAM_ID["IMU6"]
 ROLL = codec.STREAM_ID["ROLL"]
 FORCE_RAW = codec.STREAM_ID["FORCE_RAW"]
-_CHANNELS = {ROLL: 1, FORCE_RAW: 1}
 
 
 @dataclass(frozen=True)
@@ -91,16 +90,17 @@ class _Track(NamedTuple):
 class AlignState:
     """Memory between packets: samples that wait until the slower streams have caught up."""
 
-    imu: _Track = _Track(np.zeros(0), np.zeros((0, 6)))
-    roll: _Track = _Track(np.zeros(0), np.zeros((0, 1)))
-    force: _Track = _Track(np.zeros(0), np.zeros((0, 1)))
+    imu: _Track = field(default_factory=lambda: _Track(np.zeros(0), np.zeros((0, 6))))
+    roll: _Track = field(default_factory=lambda: _Track(np.zeros(0), np.zeros((0, 1))))
+    force: _Track = field(default_factory=lambda: _Track(np.zeros(0), np.zeros((0, 1))))
 
 
 def align_step(model: DeviceModel, state: AlignState, blocks: list[RawBlock]) -> tuple[Samples, AlignState]:
     """Calibrate the blocks of a packet and bring roller angle and force to the sample times of the IMU.
 
-    Values between two samples are interpolated linearly; an IMU sample waits until both neighbours are there, and one that can
-    never have them (before the first sample of another stream) is dropped. How samples are divided into packets changes nothing.
+    Values between two samples are interpolated linearly; an IMU sample waits until both neighbours are there, and one
+    that can never have them (before the first sample of another stream) is dropped. How samples are divided into
+    packets changes nothing.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """From force to a comfort state: personal thresholds with deadband and delays, and cues that explain themselves.
 
-The pattern (limit, deadband, on-delay, off-delay, and none of these delays for the safety limit) is that of alarm management in
-process control: ISA-18.2, OPC UA Part 9.
+The pattern (limit, deadband, on-delay, off-delay, and none of these delays for the safety limit) is that of alarm
+management in process control: ISA-18.2, OPC UA Part 9.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ STARTING_BANDS: Mapping[str, Band] = {
     "decolletage": Band(0.8, 3.0, 4.5, 8.0),
     "": Band(0.5, 1.5, 3.0, 5.0),
 }
-"""Starting points by zone, chosen by this project; not clinical values. ``""`` is a place not yet known: the strictest band of all
-zones but eye and neck, which a guided routine names before they are rolled."""
+"""Starting points by zone, chosen by this project; not clinical values. ``""`` is a place not yet known: the
+strictest band of all zones but eye and neck."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,8 @@ from roller_host.signal.strokes import StrokeInput, StrokeParams, StrokeState, s
 from roller_host.signal.zones import ZoneParams, ZoneState, zone_step
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from roller_host.signal.calibration import DeviceModel, Samples
@@ -89,9 +90,7 @@ def signal_step(
         Memory for the next block.
     """
     fs_hz = 1.0 / period_s
-    orientation, orientation_state = orientation_step(
-        period_s, state.orientation, samples.gyro_rad_s, samples.acc_m_s2
-    )
+    orientation, orientation_state = orientation_step(period_s, state.orientation, samples.gyro_rad_s, samples.acc_m_s2)
     force, force_state = force_step(params.force, model, state.force, samples, orientation.rate_rad_s, fs_hz)
     # Until the zero is known, only a force that is surely there counts.
     sure_n = np.where(force.zero_found, force.force_n, force.force_n - UNKNOWN_ZERO_N)

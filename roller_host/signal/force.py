@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Force on the skin: weight and inertia of the roller head removed, the zero found again whenever the roller is still in the air."""
+"""Force on the skin: weight and inertia of the roller head removed, the zero found again in the air."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Force(NamedTuple):
 
 @functools.cache
 def _sos(low_pass_hz: float, fs_hz: float) -> NDArray[np.float64]:
-    return signal.butter(2, low_pass_hz, fs=fs_hz, output="sos")
+    return np.asarray(signal.butter(2, low_pass_hz, fs=fs_hz, output="sos"))
 
 
 def head_load(
@@ -155,7 +155,7 @@ def _follow_zero(
 
 
 def _sigma(model: DeviceModel, force_n: NDArray[np.float64], zero_found: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Add up what is known of the errors: zero, sensitivity, and the pitch of the handle, of which the cell sees the cosine."""
+    """Add up the known errors: zero, sensitivity, and the pitch of the handle, of which the cell sees the cosine."""
     zero_n = np.where(zero_found, 0.03, UNKNOWN_ZERO_N)
     sensitivity = 0.01 if model.calibration.flags & 1 else 0.05
     pitch = 0.02  # 1 - cos(pitch), root mean square for pitches of 12 degrees

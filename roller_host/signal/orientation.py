@@ -44,7 +44,7 @@ def orientation_step(
     state : mapping
         Memory for the next block.
     """
-    vqf = VQF(period_s)
+    vqf: Any = VQF(period_s)
     if state is not None:
         vqf.state = state
     out = vqf.updateBatch(np.ascontiguousarray(gyro_rad_s), np.ascontiguousarray(acc_m_s2))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The unit of everything that crosses the link: one payload, stamped on arrival. Recorded verbatim, replayed in the same order."""
+"""What crosses the link, one payload at a time: stamped on arrival, recorded verbatim, replayed in the same order."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ class StrokeParams:
     low_pass_hz: float = 12.0
     """Cut-off for the rolled distance, Hz. Lowering it rejects encoder jitter and finds reversals later."""
     reversal_m: float = 0.5e-3
-    """The roller has turned back once it is this far from its extreme, m. Raising it rejects jitter and finds reversals later."""
+    """The roller has turned back once it is this far from its extreme, m. Raising it rejects jitter and finds
+    reversals later."""
     shortest_m: float = 0.012
     """Shorter movements are no strokes, m."""
     edge_m: float = 0.3e-3
@@ -51,7 +52,7 @@ class StrokeState(NamedTuple):
 
     filter_zi: NDArray[np.float64] | None = None
     last_m: float | None = None
-    pending: NDArray[np.float64] = np.zeros((0, _COLUMNS))  # noqa: RUF012 - never written to
+    pending: NDArray[np.float64] = np.zeros((0, _COLUMNS))
     """Samples since the contact or the reversal that began the movement under way."""
     extreme: int = 0
     """Row of ``pending`` at which the movement was farthest."""
@@ -83,7 +84,7 @@ class StrokeInput(NamedTuple):
 
 @functools.cache
 def _sos(low_pass_hz: float, fs_hz: float) -> NDArray[np.float64]:
-    return signal.butter(2, low_pass_hz, fs=fs_hz, output="sos")
+    return np.asarray(signal.butter(2, low_pass_hz, fs=fs_hz, output="sos"))
 
 
 def _delay_s(params: StrokeParams) -> float:
@@ -155,7 +156,17 @@ def stroke_step(
     speed = steps * fs_hz
     in_band = [c is Comfort.COMFORTABLE for c in samples.comfort]
     rows = np.column_stack(
-        [samples.t_s, smooth_m, steps * up, steps * left, flat, samples.force_n, samples.force_sigma_n, in_band, samples.places]
+        [
+            samples.t_s,
+            smooth_m,
+            steps * up,
+            steps * left,
+            flat,
+            samples.force_n,
+            samples.force_sigma_n,
+            in_band,
+            samples.places,
+        ]
     )
     contact = np.array([c is not Comfort.NO_CONTACT for c in samples.comfort])
     moving = contact & (np.abs(speed) > params.moving_m_s)
@@ -208,7 +219,7 @@ def _stroke(params: StrokeParams, rows: NDArray[np.float64]) -> list[Stroke]:
     place = int(middle[8])
     zone, side = PLACES[place] if place >= 0 else ("", "")
     outward = {"left": direction, "right": -direction}.get(side, math.nan)
-    # Unknown skew and pitch; jitter of the path's ends; the head's sway, which grows where up is nearly normal to the skin.
+    # Unknown skew and pitch; jitter of the path's ends; sway of the head, worse where "up" nearly meets the normal.
     sway = params.sway_deg / max(float(middle[4]), 0.05)
     sigma = math.hypot(params.skew_deg, math.degrees(params.reversal_m / length_m), sway)
     steps_s = np.diff(rows[:, 0])

@@ -59,7 +59,7 @@ def timebase_step(state: TimebaseState, packet: Packet) -> tuple[Placed | None, 
         t0_us = packet.t0_us
         state = replace(state, origin_us=t0_us, last_seq=packet.seq - 1, last_end_us=t0_us)
     else:
-        # The clock on the wire has 32 bits and wraps every 71.6 minutes; a gap is taken to be shorter than half of that.
+        # The clock on the wire has 32 bits and wraps every 71.6 minutes; a gap is taken to be shorter than half that.
         step = (packet.t0_us - state.last_t0_us + _WRAP_US // 2) % _WRAP_US - _WRAP_US // 2
         t0_us = state.last_t0_us + step
     origin_us = state.origin_us or 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Which place is being rolled, from the direction of the skin's normal against the face.
 
-A start pose ties face and world together: the roller held still on the midline before the face, handle down. Places that share a
-normal cannot be told apart by it; then the estimate is the nearest one, or unknown beyond a limit.
+A start pose ties face and world together: the roller held still on the midline before the face, handle down. Places
+that share a normal cannot be told apart by it; then the estimate is the nearest one, or unknown beyond a limit.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _TYPICAL_DEG = {
     "jaw": (62.0, -36.0),
     "under_chin": (35.0, -65.0),
     "neck": (85.0, -2.0),
-    "decolletage": (0.0, 52.0),
+    "decolletage": (0.0, 36.0),
 }
-"""Typical outward normals of the left half in a sitting person: azimuth from forward toward the side, elevation. Anatomical estimates
-of this project, not measured."""
+"""Typical outward normals of the left half in a sitting person: azimuth from forward toward the side, elevation.
+Anatomical estimates of this project, not measured."""
 
 
 def _normal(zone: str, side: str) -> tuple[float, float, float]:

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What really happens, on a fine time grid: the values that sensors sample and that estimates are scored against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.spatial.transform import Rotation
+
+GRID_HZ = 1000
+GRAVITY_M_S2 = 9.80665
+
+
+class TrueStroke(NamedTuple):
+    """What really happened in one stroke."""
+
+    begin_s: float
+    end_s: float
+    length_m: float
+    """Path of the contact point on the skin, face frame."""
+    direction_deg: float
+    """Displacement in the tangent plane at the middle: from face-up, positive toward the person's left."""
+    force_n: float
+    """Mean normal force."""
+    force_peak_n: float
+    zone: str
+    side: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A stretch of truth on the grid. Arrays have n rows."""
+
+    t_s: NDArray[np.float64]
+    gyro_rad_s: NDArray[np.float64]
+    """Angular rate of the body frame, (n, 3)."""
+    acc_m_s2: NDArray[np.float64]
+    """Specific force at the IMU, body frame, (n, 3)."""
+    head_acc_m_s2: NDArray[np.float64]
+    """Specific force at the roller's axle, body frame, (n, 3)."""
+    roll_rad: NDArray[np.float64]
+    """Roller angle relative to the handle, unwrapped."""
+    force_n: NDArray[np.float64]
+    """Normal force on the skin."""
+    axial_n: NDArray[np.float64]
+    """Its share along the load cell's axis."""
+    contact: NDArray[np.bool_]
+    moving: NDArray[np.bool_]
+    """Contact point in motion: the skin shakes the roller."""
+    strokes: tuple[TrueStroke, ...]
+    """Strokes that end in this stretch."""
+
+    def after(self, before: Truth) -> Truth:
+        """Return this stretch behind the last grid point of the one ``before``, so that there is no hole between."""
+        columns: dict[str, Any] = {
+            f.name: np.concatenate([getattr(before, f.name)[-1:], getattr(self, f.name)])
+            for f in fields(Truth)
+            if f.name != "strokes"
+        }
+        return Truth(**columns, strokes=self.strokes)
+
+
+def felt(position_m: NDArray[np.float64], world: Rotation) -> NDArray[np.float64]:
+    """Specific force in the body frame at a point that moves as given in the world."""
+    acceleration = np.zeros_like(position_m)
+    acceleration[1:-1] = (position_m[2:] - 2 * position_m[1:-1] + position_m[:-2]) * GRID_HZ**2
+    return world.inv().apply(acceleration + np.array([0.0, 0.0, GRAVITY_M_S2]))
