@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The one task list: what CI, the git hook and a person run. ``python .ci/tasks.py [TASK ...]``; without a task, all of them."""
+"""The one task list of CI, git hook and person: ``python .ci/tasks.py [TASK ...]``, all of them without a name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def main(names: list[str]) -> int:
     failed: list[str] = []
     for name in names or TASKS:
         print(f"--- {name}", flush=True)
-        if subprocess.run(TASKS[name], cwd=ROOT, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}, check=False).returncode:
+        env = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+        if subprocess.run(TASKS[name], cwd=ROOT, env=env, check=False).returncode:
             failed.append(name)
     print(f"failed: {', '.join(failed)}" if failed else "all tasks passed", flush=True)
     return bool(failed)

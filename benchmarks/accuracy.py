@@ -11,79 +11,42 @@ import argparse
 import json
 import sys
 import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firmware_protocol import codec
 from roller_host.pipeline import Pipeline
-from roller_host.signal.estimates import Stroke
 from roller_host.signal.record import Record
 from simulator.device import Device
+from simulator.generate import generate
 from simulator.hand import Habits
-from simulator.truth import Truth, TrueStroke
+from simulator.truth import match_strokes
+
+if TYPE_CHECKING:
+    from simulator.truth import Truth
 
 SPEEDS = {"6-25": (0.06, 0.25), "2-6": (0.02, 0.06), "15-40": (0.15, 0.40)}
 """Classes of mean stroke speed, cm/s as people say and m/s as the simulator takes them."""
-MATCH_S = 0.3
 SETTLED_S = 3.0
 """Force is scored after the start pose, in which its zero is found."""
 
 
-def simulate(seed: int, seconds: float, habits: Habits) -> tuple[Device, list[Truth], list[Record]]:
-    """Run a device faster than real time, with the dialogue of a real host."""
-    truth: list[Truth] = []
-    device = Device(seed, habits, on_truth=truth.append)
-    device.connected(247, 0)
-    device.mtu_changed(247)
-    records = [Record(0.0, "INFO", "in", device.info_payload())]
-
-    def ask(name: str, *args: int) -> None:
-        request = codec.encode_request(name, len(records) % 256, *args)
-        records.append(Record(0.0, "CONTROL", "out", request))
-        records.append(Record(0.0, "CONTROL", "in", device.request(request, 0)))
-
-    streams = [codec.STREAM_ID[name] for name in ("IMU6", "ROLL", "FORCE_RAW", "EVENT")]
-    for stream_id in streams:
-        ask("STREAM_INFO", stream_id)
-    for page in (0, 1):
-        ask("CAL_READ", page)
-        ask("GEOMETRY_READ", 0, page)
-    ask("START", sum(1 << stream_id for stream_id in streams), 60, 0)
-    for now_us in range(0, round(seconds * 1e6), 60_000):
-        records += [Record(now_us * 1e-6, "STREAM", "in", payload) for payload in device.advance(now_us)]
-    return device, truth, records
-
-
-def match(true: list[TrueStroke], found: list[Stroke]) -> list[tuple[TrueStroke, Stroke]]:
-    """Pair strokes one to one, each true one with the nearest free partner."""
-    pairs, free = [], list(found)
-    for stroke in true:
-        near = [
-            (abs(other.begin_s - stroke.begin_s) + abs(other.end_s - stroke.end_s), i)
-            for i, other in enumerate(free)
-            if abs(other.begin_s - stroke.begin_s) < MATCH_S and abs(other.end_s - stroke.end_s) < MATCH_S
-        ]
-        if near:
-            pairs.append((stroke, free.pop(min(near)[1])))
-    return pairs
-
-
-def score_session(seed: int, seconds: float, speed: tuple[float, float]) -> dict[str, np.ndarray | int]:
+def score_session(seed: int, seconds: float, speed: tuple[float, float]) -> dict[str, Any]:
     """Simulate and estimate one session; errors per stroke and force errors per sample."""
-    device, truth, records = simulate(seed, seconds, Habits(speed_m_s=speed))
+    truth: list[Truth] = []
+    device = Device(seed, Habits(speed_m_s=speed), on_truth=truth.append)
     pipeline = Pipeline()
-    blocks = [estimates for record in records if (estimates := pipeline.feed(record))]
+    records = (Record(*payload) for payload in generate(device, seconds))
+    blocks = [estimates for record in records if (estimates := pipeline.feed(record)) is not None]
     # Session time begins with the first sample, true time with START.
     begin_s = 0.5 / max(device.imu_rate_hz, device.force_rate_hz)
+    end_s = seconds - 1.0
     found = [
         stroke._replace(begin_s=stroke.begin_s + begin_s, end_s=stroke.end_s + begin_s)
         for stroke in pipeline.totals.strokes
     ]
-    end_s = seconds - 1.0
     true = [stroke for part in truth for stroke in part.strokes if stroke.end_s < end_s]
-    pairs = match(true, found)
-    matched = {id(other) for _, other in pairs}
-    surplus = [stroke for stroke in found if id(stroke) not in matched and stroke.end_s < end_s]
+    pairs, missed, surplus = match_strokes(true, found)
     turn = np.array([other.direction_deg - stroke.direction_deg for stroke, other in pairs])
     t_s = np.concatenate([block.t_s for block in blocks]) + begin_s
     force_n = np.concatenate([block.force_n for block in blocks])
@@ -98,19 +61,19 @@ def score_session(seed: int, seconds: float, speed: tuple[float, float]) -> dict
         "zone": np.array([other.zone == stroke.zone for stroke, other in pairs], float),
         "force_n": (force_n - true_n)[settled],
         "true": len(true),
-        "missed": len(true) - len(pairs),
-        "surplus": len(surplus),
+        "missed": len(missed),
+        "surplus": sum(stroke.end_s < end_s for stroke in surplus),
     }
 
 
-def summarise(sessions: list[dict[str, np.ndarray | int]]) -> dict[str, float]:
+def summarise(sessions: list[dict[str, Any]]) -> dict[str, float]:
     """Medians and 95th percentiles over all strokes of one speed class."""
 
     def all_of(key: str) -> np.ndarray:
         return np.concatenate([np.asarray(session[key]) for session in sessions])
 
     def total(key: str) -> int:
-        return sum(int(session[key]) for session in sessions)  # type: ignore[arg-type]
+        return sum(int(session[key]) for session in sessions)
 
     direction, length = all_of("direction_deg"), all_of("length")
     return {
@@ -132,7 +95,7 @@ def summarise(sessions: list[dict[str, np.ndarray | int]]) -> dict[str, float]:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seed-base", type=int, default=1000, help="first seed; the following ones are used too")
     parser.add_argument("--seeds", type=int, default=10, help="sessions per speed class")
     parser.add_argument("--seconds", type=float, default=120.0, help="length of a session")
@@ -163,7 +126,7 @@ def main() -> int:
     return 0
 
 
-def table(result: dict) -> str:
+def table(result: dict[str, Any]) -> str:
     """Render the README's table (Markdown)."""
     rows = {
         "strokes": lambda s: f"{s['strokes']}",

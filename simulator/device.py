@@ -201,6 +201,8 @@ class Device:
         self._mask, self._flush_us = mask, flush_ms * 1000
         self._begin_us = self._flushed_us = now_us
         self._seq = 0
+        # What happened while idle is told at the beginning: a packet does not reach back before START.
+        self._events = [(self._before_s, sample) for _, sample in self._events]
         self._session_id = (self._session_id + 1) & 0xFFFFFFFF
         return self._session_id, self._clock_us(now_us)
 

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from scipy.spatial.transform import Rotation
 
 GRID_HZ = 1000
 GRAVITY_M_S2 = 9.80665
+MATCH_S = 0.3
+"""A detected stroke is a true one when both of its ends lie within this time of the true ends, s."""
 
 
 class TrueStroke(NamedTuple):
@@ -70,3 +74,47 @@ def felt(position_m: NDArray[np.float64], world: Rotation) -> NDArray[np.float64
     acceleration = np.zeros_like(position_m)
     acceleration[1:-1] = (position_m[2:] - 2 * position_m[1:-1] + position_m[:-2]) * GRID_HZ**2
     return world.inv().apply(acceleration + np.array([0.0, 0.0, GRAVITY_M_S2]))
+
+
+class _Span(Protocol):
+    @property
+    def begin_s(self) -> float: ...
+    @property
+    def end_s(self) -> float: ...
+
+
+_Found = TypeVar("_Found", bound=_Span)
+
+
+def match_strokes(
+    true: Sequence[TrueStroke], found: Sequence[_Found]
+) -> tuple[list[tuple[TrueStroke, _Found]], list[TrueStroke], list[_Found]]:
+    """Pair detected strokes with true ones, one to one.
+
+    Parameters
+    ----------
+    true : sequence of TrueStroke
+        In order of time.
+    found : sequence
+        Anything with ``begin_s`` and ``end_s`` on the same timeline.
+
+    Returns
+    -------
+    pairs : list of (TrueStroke, found)
+        Each true stroke with the nearest free partner.
+    missed : list of TrueStroke
+        Those without a partner.
+    surplus : list
+        Detected strokes that are none.
+    """
+    pairs: list[tuple[TrueStroke, _Found]] = []
+    missed: list[TrueStroke] = []
+    free = list(found)
+    for stroke in true:
+        distances = [(abs(other.begin_s - stroke.begin_s), abs(other.end_s - stroke.end_s)) for other in free]
+        near = [(sum(ends), i) for i, ends in enumerate(distances) if max(ends) < MATCH_S]
+        if near:
+            pairs.append((stroke, free.pop(min(near)[1])))
+        else:
+            missed.append(stroke)
+    return pairs, missed, free

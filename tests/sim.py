@@ -9,13 +9,12 @@ import numpy as np
 from firmware_protocol import arrays, codec, layout, reference
 from roller_host.pipeline import Pipeline
 from roller_host.signal.record import Record
+from simulator import truth
 from simulator.device import Device
 
 TICK_US = 20_000
 MTU = 247
 STREAM_MASK = sum(1 << stream_id for stream_id, _, _ in layout.STREAMS)
-TOLERANCE_S = 0.3
-"""Both ends of a detected stroke lie this close to those of the true one (decisions, 17)."""
 
 
 class Dialogue:
@@ -70,13 +69,13 @@ class Session(NamedTuple):
 @functools.cache
 def session(seed, seconds, habits=None, flaws=None):
     """Massage of ``seconds``, streamed. Cached: leave what comes back as it is."""
-    truth = []
-    device = Device(seed, habits, flaws, truth.append)
+    happened = []
+    device = Device(seed, habits, flaws, happened.append)
     host = Dialogue(device)
     host.introduce()
     host.start()
     host.stream(seconds)
-    return Session(device, truth, host.records)
+    return Session(device, happened, host.records)
 
 
 def payloads(records):
@@ -120,28 +119,17 @@ def first_sample_s(device):
 def true_strokes(made, until_s=None):
     """True strokes of a session on the host's timeline, those that ended before ``until_s``."""
     shift_s = first_sample_s(made.device)
-    strokes = [stroke for truth in made.truth for stroke in truth.strokes]
+    strokes = [stroke for stretch in made.truth for stroke in stretch.strokes]
     strokes = [s._replace(begin_s=s.begin_s - shift_s, end_s=s.end_s - shift_s) for s in strokes]
     return [s for s in strokes if until_s is None or s.end_s < until_s]
 
 
 def true_force(made, t_s):
     """True normal force at times of the host's timeline, N."""
-    grid_s = np.concatenate([truth.t_s for truth in made.truth]) - first_sample_s(made.device)
-    return np.interp(t_s, grid_s, np.concatenate([truth.force_n for truth in made.truth]))
+    grid_s = np.concatenate([stretch.t_s for stretch in made.truth]) - first_sample_s(made.device)
+    return np.interp(t_s, grid_s, np.concatenate([stretch.force_n for stretch in made.truth]))
 
 
 def match_strokes(true, found):
-    """Pair true with found strokes one to one, nearest ends first, where both ends lie within 300 ms."""
-    far = [
-        (max(abs(a.begin_s - b.begin_s), abs(a.end_s - b.end_s)), i, j)
-        for i, a in enumerate(true)
-        for j, b in enumerate(found)
-    ]
-    pairs, used_true, used_found = [], set(), set()
-    for distance_s, i, j in sorted(far):
-        if distance_s <= TOLERANCE_S and i not in used_true and j not in used_found:
-            pairs.append((true[i], found[j]))
-            used_true.add(i)
-            used_found.add(j)
-    return pairs
+    """Pairs of true and found strokes, one to one, both ends within 300 ms."""
+    return truth.match_strokes(true, found)[0]

@@ -148,7 +148,7 @@ def test_missing_display_is_told_in_one_line(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (ModuleNotFoundError("No module named 'PySide6'", name="PySide6"), "pip install 'roller-host[dashboard]'"),
+        (ModuleNotFoundError("No module named 'PySide6'", name="PySide6"), "pip install '.[dashboard]'"),
         (ImportError("libGL.so.1: cannot open shared object file"), "libxcb-cursor0"),
     ],
 )

@@ -204,7 +204,7 @@ def test_a_missing_bumble_names_the_extra(monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "bumble", None)
     assert cli.main(["run"]) == 2
-    assert "pip install 'roller-host[sim]'" in capsys.readouterr().err
+    assert "pip install '.[sim]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])

@@ -639,7 +639,7 @@ def test_a_missing_bumble_names_the_extra(monkeypatch):
 
     async def main():
         async with open_radio("tcp:127.0.0.1:1") as radio:
-            with pytest.raises(BadRadioError, match=r"pip install 'roller-host\[sim\]'"):
+            with pytest.raises(BadRadioError, match=r"pip install '.\[sim\]'"):
                 await radio.scan(1)
 
     asyncio.run(main())

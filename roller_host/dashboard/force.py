@@ -100,7 +100,9 @@ class ForceGauge(Card):
         if known:
             dim = self.look.tone("dim")
             x = draw_text(p, x + 8, baseline, "N", theme.font(big * 0.45, strong=True), dim)
-            x = draw_text(p, x + 14, baseline, f"± {shown_uncertainty(self._sigma_n):.1f}", theme.font(theme.BODY + 1), dim)
+            x = draw_text(
+                p, x + 14, baseline, f"± {shown_uncertainty(self._sigma_n):.1f}", theme.font(theme.BODY + 1), dim
+            )
         return x
 
     def _paint_state(self, p: QPainter, left: QPointF, scale: float) -> None:

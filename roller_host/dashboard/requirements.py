@@ -35,7 +35,7 @@ def import_problem() -> str | None:
         for name in _MODULES:
             importlib.import_module(name)
     except ModuleNotFoundError as problem:
-        return f"The dashboard needs {problem.name}, which is not installed: pip install '.[dashboard]' in the project's folder"
+        return f"The dashboard needs {problem.name}: pip install '.[dashboard]' in the project's folder"
     except ImportError as problem:
         return f"Qt cannot start, a system library is missing ({problem}). On Debian and Ubuntu:\n{APT_LINE}"
     return None

@@ -183,7 +183,7 @@ class Radio:
             from roller_host.link import bumble_backend, dongle  # noqa: PLC0415 - slow, and an extra
         except ModuleNotFoundError as error:
             raise BadRadioError(
-                f"The radio {self.spec!r} needs the package {error.name!r}: pip install '.[sim]' in the project's folder"
+                f"The radio {self.spec!r} needs {error.name}: pip install '.[sim]' in the project's folder"
             ) from error
         if self._dongle is None or self._dongle.lost.done():
             self._dongle = dongle.Dongle(self._transport, self._controller)

@@ -145,10 +145,10 @@ def _append(track: _Track, t_s: NDArray[np.float64], values: NDArray[np.float64]
 
 def _unwrap(model: DeviceModel, roll: _Track, counts: NDArray[np.float64]) -> NDArray[np.float64]:
     angle = counts * (model.roll_rad_per_count * model.geometry.encoder_sign)
-    if not len(roll.t_s):
-        return np.unwrap(angle, axis=0)
+    if not len(angle):
+        return angle
     # Sample by sample from the one before, so that the division into blocks cannot show in the last bit.
-    unwrapped, last = np.empty_like(angle), float(roll.values[-1, 0])
+    unwrapped, last = np.empty_like(angle), float(roll.values[-1, 0] if len(roll.t_s) else angle[0, 0])
     for i, value in enumerate(angle[:, 0].tolist()):
         last += (value - last + np.pi) % (2 * np.pi) - np.pi
         unwrapped[i, 0] = last

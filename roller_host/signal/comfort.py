@@ -217,6 +217,9 @@ def comfort_step(
     for t, force, raw in zip(t_s.tolist(), force_n.tolist(), force_raw_n.tolist(), strict=True):
         for i, edge in enumerate(edges):
             latches[i] = _latch_step(latches[i], force, t, edge)
+        if not latches[0].on:
+            # The next touch begins anew: a light one soon after a hard one is light.
+            latches = list(ComfortState().latches)
         now = _level(latches)
         if now is not level:
             cues.append(_cue(t, (level, now), (raw, force), edges, (zone, side)))

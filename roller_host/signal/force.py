@@ -66,7 +66,8 @@ class Force(NamedTuple):
 
 @functools.cache
 def _sos(low_pass_hz: float, fs_hz: float) -> NDArray[np.float64]:
-    return np.asarray(signal.butter(2, low_pass_hz, fs=fs_hz, output="sos"))
+    # A slow IMU leaves no room for the wanted cut-off.
+    return np.asarray(signal.butter(2, min(low_pass_hz, 0.45 * fs_hz), fs=fs_hz, output="sos"))
 
 
 def head_load(

@@ -84,7 +84,8 @@ class StrokeInput(NamedTuple):
 
 @functools.cache
 def _sos(low_pass_hz: float, fs_hz: float) -> NDArray[np.float64]:
-    return np.asarray(signal.butter(2, low_pass_hz, fs=fs_hz, output="sos"))
+    # A slow IMU leaves no room for the wanted cut-off.
+    return np.asarray(signal.butter(2, min(low_pass_hz, 0.45 * fs_hz), fs=fs_hz, output="sos"))
 
 
 def _delay_s(params: StrokeParams) -> float:
