@@ -30,7 +30,8 @@ from roller_host.sessions.store import Recorder
 from roller_host.signal.comfort import band_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from roller_host.dashboard.session import RollerChoice
@@ -49,6 +50,8 @@ class Options:
     """What the person asked for on the command line."""
 
     radio: str = "native"
+    show_strokes: bool = True
+    """Print a line for each stroke, where stdout is not for JSON."""
     device: str | None = None
     """Address or beginning of the name; None takes the strongest."""
     seconds: float | None = None
@@ -121,6 +124,7 @@ class LiveRun:
         self.problem = ""
         """What went wrong beside the link, in a sentence."""
         self._begin_s = time.monotonic()
+        self._streaming = asyncio.Event()
 
     async def run(self, radio: Radio, stop: asyncio.Event) -> None:
         """Stream until ``stop`` or the end of the time asked for.
@@ -190,12 +194,11 @@ class LiveRun:
     def _note_state(self, state: LinkState) -> None:
         if self.recorder:
             self.recorder.act(time.monotonic() - self._begin_s, state.phase.value, state.reason)
-        if state.phase is LinkPhase.STREAMING and not self._streaming.is_set():
+        if state.phase is LinkPhase.STREAMING:
             self._streaming.set()
         self._on_state(state)
 
     async def _end_after(self, stop: asyncio.Event) -> None:
-        self._streaming = asyncio.Event()
         await self._streaming.wait()
         if self._options.seconds is not None:
             await asyncio.sleep(self._options.seconds)
@@ -223,7 +226,8 @@ class DashboardSession:
         self._thread = LinkThread()
         self._thread.start()
         self._stop: asyncio.Event | None = None
-        self._found: tuple[RollerChoice, ...] = ()
+        wanted = options.device
+        self._found = (RollerChoice(wanted, wanted, "named on the command line"),) if wanted else ()
         self._place = "", ""
         self._battery: int | None = None
 
@@ -234,21 +238,32 @@ class DashboardSession:
 
     def scan(self) -> None:
         """Look for real rollers; finds arrive in the mailbox."""
-        self._thread.run(self._scan())
+        self._begin(self._scan())
 
     def connect(self, choice: RollerChoice) -> None:
         """Connect and stream; what happens arrives in the mailbox."""
-        self._thread.run(self._connect(choice))
+        self._begin(self._connect(choice))
 
     def disconnect(self) -> None:
         """Leave the roller in good order."""
-        self._thread.run(self._disconnect())
+        self._begin(self._disconnect())
 
     def close(self) -> None:
         """Leave the roller, close the recording, end the thread."""
         with suppress(TimeoutError):
             self._thread.run(self._disconnect(wait=True)).result(5.0)
         self._thread.close()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start work on the link's thread; a mistake of ours in it must reach the person too."""
+
+        def tell(done: Future[None]) -> None:
+            error = None if done.cancelled() else done.exception()
+            if error is not None:
+                logger.error("the link's thread failed", exc_info=error)
+                self.mailbox.append(LinkState(LinkPhase.LOST, f"Something went wrong: {error!r}", "Connect again."))
+
+        self._thread.run(work).add_done_callback(tell)
 
     async def _scan(self) -> None:
         spec = "native" if self._options.radio == DEMO else self._options.radio

@@ -100,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     commands.quiet_libraries()
     known = {key: value for key, value in vars(arguments).items() if key in commands.Options.__dataclass_fields__}
+    known["show_strokes"] = arguments.command != "record"
     if arguments.command == "demo":
         known["radio"] = commands.DEMO
     options = commands.Options(**known)

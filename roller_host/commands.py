@@ -33,6 +33,8 @@ def quiet_libraries() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
     logging.getLogger("bleak").setLevel(logging.CRITICAL)
+    # Bumble raises in the event loop when an answer comes to a request that was just given up.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 class _Progress:
@@ -107,7 +109,8 @@ def run_headless(options: Options) -> int:
     def show_estimates(_: Estimates) -> None:
         nonlocal strokes_seen
         strokes = live.pipeline.totals.strokes
-        if not options.json and not sys.stderr.isatty():
+        if options.show_strokes and not options.json:
+            progress.clear()
             for stroke in strokes[strokes_seen:]:
                 sys.stdout.write(_stroke_line(stroke) + "\n")
         strokes_seen = len(strokes)

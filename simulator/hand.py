@@ -168,7 +168,7 @@ class Hand:
     habits : Habits, optional
         How they roll.
     visits : iterable of (zone, side), optional
-        Order of places; repeats for ever. Default: a routine from chest to forehead and back.
+        Order of places; repeats for ever. Default: `ROUTINE`.
     """
 
     def __init__(
@@ -426,10 +426,10 @@ def _stroke_truth(contact_m: NDArray[np.float64], normal: NDArray[np.float64]) -
 
 ROUTINE = tuple(
     place
-    for zone in ("decolletage", "neck", "under_chin", "jaw", "cheek", "eye", "temple", "forehead")
+    for zone in ("jaw", "cheek", "eye", "temple", "forehead", "under_chin", "neck", "decolletage")
     for place in (((zone, ""),) if zone in zones.MIDLINE else ((zone, "left"), (zone, "right")))
 )
-"""From chest to forehead, left before right."""
+"""Up the face, then down the neck; left before right."""
 
 
 def massage(hand: Hand, rest_s: float = 2.5) -> Iterator[Truth]:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-# Qt reads its platform from the environment when it is imported, and must not be imported where it cannot work.
+# Qt must not be imported where it cannot work.
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections import deque
 from dataclasses import replace
@@ -12,7 +11,6 @@ import pytest
 
 from roller_host.dashboard import requirements
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 if problem := requirements.import_problem():
     pytest.skip(problem, allow_module_level=True)
 
@@ -32,6 +30,8 @@ from roller_host.dashboard.window import MainWindow
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.signal.comfort import STARTING_BANDS, Comfort
 from roller_host.signal.estimates import Estimates, Stroke
+
+pytestmark = pytest.mark.qt_log_level_fail("WARNING")
 
 SIMULATED = RollerChoice("sim", "Simulated roller", "in this program, no hardware", simulated=True)
 REAL = RollerChoice("aa", "Roller 3F2A", "-58 dBm")

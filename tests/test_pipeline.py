@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sim import Dialogue, joined, run, session, understood
 
-from firmware_protocol import arrays, codec, layout, reference
+from firmware_protocol import codec, layout, reference
 from firmware_protocol.codec import VersionError
 from roller_host.pipeline import Pipeline
 from roller_host.signal.record import Record
@@ -72,7 +72,7 @@ def test_summary_adds_up_the_estimates():
     assert summary["force_peak_n"] == force_n.max()
     assert summary["duration_s"] == pytest.approx(SECONDS, abs=0.1)
     assert sum(summary["contact_s_by_place"].values()) <= summary["contact_s"] + 1e-6
-    assert "decolletage" in summary["contact_s_by_place"]
+    assert summary["contact_s_by_place"]
 
 
 def test_a_clean_session_has_nothing_to_complain_about(untouched):
@@ -415,15 +415,20 @@ def test_strokes_and_gaps_of_the_second_stream_lie_on_that_timeline(restarted):
 
 def test_estimates_of_both_streams_are_those_of_each_alone(restarted):
     starts = [i for i, r in enumerate(restarted) if r.source == "CONTROL" and r.payload[0] == codec.OP["START"]]
-    head = [r for r in restarted[: starts[0]]]
     _, both = run(restarted)
-    _, second = run(head + restarted[starts[1] :])
+    _, second = run(restarted[: starts[0]] + restarted[starts[1] :])
     assert_array_equal(joined(both, "comfort")[-len(joined(second, "comfort")) :], joined(second, "comfort"))
 
 
-def test_event_blocks_are_not_taken_for_samples():
-    with_events = [p for p in records() if p.source == "STREAM" and codec.STREAM_ID["EVENT"] in {
-        block.stream_id for block in arrays.decode_packet(p.payload).blocks}]  # fmt: skip
-    assert with_events, "this session has no event"
-    t_s = joined(understood(2, SECONDS)[1], "t_s")
-    assert np.isfinite(t_s).all()
+def test_events_are_not_taken_for_samples(untouched):
+    without, n_events = [], 0
+    for record in records():
+        payload = record.payload
+        if record.source == "STREAM":
+            packet = codec.decode_packet(payload)
+            blocks = [block for block in packet.blocks if block.stream_id != codec.STREAM_ID["EVENT"]]
+            n_events += len(packet.blocks) - len(blocks)
+            payload = codec.encode_packet(packet.flags, packet.seq, packet.t0_us, blocks)
+        without.append(record._replace(payload=payload))
+    assert n_events > 0
+    assert_measured_alike(summary_of(without), untouched)

@@ -683,6 +683,18 @@ def test_place_is_unknown_without_a_start_pose():
     assert set(places(normals(48, -12), poses=False)) == {-1}
 
 
+def test_moment_of_rest_on_the_way_to_the_skin_is_no_start_pose():
+    # Handle down: facing ahead for two seconds, then half a second still and turned away, then on the skin.
+    n_hold, n_turn = round(2 * FS_HZ), round(0.5 * FS_HZ)
+    turn = np.pi / 2 * np.concatenate([np.zeros(n_hold), np.linspace(0, 1, n_turn), np.ones(n_turn + n_hold)])
+    rotation = Rotation.from_rotvec(np.outer(turn, [0, 0, 1])) * Rotation.from_rotvec([np.pi / 2, 0, 0])
+    applied_n = np.where(np.arange(len(turn)) < n_hold + 2 * n_turn, 0.0, 2.0)
+    _, state = steps(made_samples(rotation, applied_n), 64)
+    normal = -rotation.apply(MODEL.press)
+    assert abs(np.dot(state.zones.forward, normal[0, :2])) > 0.95
+    assert abs(np.dot(state.zones.forward, normal[-1, :2])) < 0.3
+
+
 def test_place_is_unknown_far_from_every_typical_normal():
     assert places(normals(180, 0))[-1] == -1
 

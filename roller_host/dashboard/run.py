@@ -62,6 +62,8 @@ def run(
         choice = next((choice for choice in window.picker.choices() if choice.key == autoconnect), None)
         if choice is not None:
             window.connect_to(choice)
+        else:
+            window.search()
         if seconds is not None:
             QTimer.singleShot(round(seconds * 1000), window.close)
         return app.exec()

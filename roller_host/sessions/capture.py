@@ -25,12 +25,14 @@ VERSION = 1
 _SOURCES = get_args(Source)
 LONGEST_LINE = 4096
 """Characters; a payload has at most 512 bytes, so a longer line is no capture."""
+_UNREADABLE = (ValueError, OverflowError, RecursionError)
+"""What a line that is no payload raises: numbers and brackets in it may go beyond every bound."""
 
 
 def _parse_header(path: Path, line: str) -> None:
     try:
         header = json.loads(line)
-    except ValueError:
+    except _UNREADABLE:
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise SessionError(
@@ -48,7 +50,7 @@ class _LineError(ValueError):
 
 
 def _parse_line(line: str) -> Record:
-    """Read one payload line; a ValueError says why it is none."""
+    """Read one payload line; one of _UNREADABLE says why it is none."""
     entry: Any = json.loads(line)
     if not isinstance(entry, dict):
         raise _LineError("not a JSON object")
@@ -60,7 +62,7 @@ def _parse_line(line: str) -> Record:
         raise _LineError("t_s is not a number")
     if source not in _SOURCES:
         raise _LineError(f'"from" is not one of {", ".join(_SOURCES)}')
-    if direction not in {"in", "out"}:
+    if direction not in ("in", "out"):
         raise _LineError('"dir" is neither "in" nor "out"')
     if not isinstance(payload, str):
         raise _LineError("payload is not a string of hex digits")
@@ -89,7 +91,7 @@ def read_capture(path: Path) -> Iterator[Record]:
                 if line.strip():
                     try:
                         yield _parse_line(line)
-                    except ValueError as error:
+                    except _UNREADABLE as error:
                         problem = f"{n}: {error}"
             if problem:
                 logger.warning("%s: the last line is incomplete and was left out (line %s)", path, problem)

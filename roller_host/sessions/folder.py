@@ -43,10 +43,15 @@ def reserve(path: Path | None, now: datetime, folder: Path | None = None) -> Pat
         When the file asked for exists, or cannot be created.
     """
     wanted = path or (folder or recordings_folder()) / f"{now:%Y-%m-%d_%H-%M-%S}{SUFFIX}"
+    try:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SessionError(
+            f"cannot create the folder {wanted.parent}: {error.strerror}; choose another place with --out"
+        ) from error
     candidate, n = wanted, 1
     while True:
         try:
-            candidate.parent.mkdir(parents=True, exist_ok=True)
             with candidate.open("xb"):
                 return candidate
         except FileExistsError as error:

@@ -82,4 +82,8 @@ def open_source(path: Path) -> tuple[Iterator[Record], SignalParams, Recording |
     if magic != _SQLITE_MAGIC:
         return read_capture(path), SignalParams(), None
     recording = open_recording(path)
-    return recording.records(), params_from_json(recording.meta.get("params", "")), recording
+    try:
+        params = params_from_json(recording.meta.get("params", ""))
+    except SessionError as error:
+        raise SessionError(f"{path}: {error}") from error
+    return recording.records(), params, recording

@@ -15,10 +15,10 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from roller_host.sessions.errors import SessionError
-from roller_host.signal.record import Record
+from roller_host.signal.record import Record, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -106,7 +106,7 @@ class Recorder:
                 # A finished recording is one plain file, which can be copied and read from anywhere.
                 db.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
-            logger.exception("recording stopped")
+            logger.debug("recording stopped", exc_info=error)
             self._on_error(f"Recording stopped: {error}. What was written so far is safe in {self.path}.")
 
     def _write_batch(self, db: sqlite3.Connection) -> bool:
@@ -143,9 +143,19 @@ class Recording:
         try:
             with closing(_connect(self.path)) as db:
                 for row in db.execute("SELECT t_s, source, direction, payload FROM records ORDER BY n"):
-                    yield Record(*row)
-        except sqlite3.Error as error:
+                    yield _record(row)
+        except (sqlite3.Error, ValueError) as error:
+            # SQLite quotes damaged names in its errors, which then cannot be decoded: a ValueError.
             raise SessionError(f"{self.path} is damaged: {error}. What stands before the damage was read.") from error
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    """Read a row; SQLite keeps no promise about the types in a file that was damaged."""
+    t_s, source, direction, payload = row
+    known = source in get_args(Source) and direction in ("in", "out")
+    if not (known and isinstance(t_s, float | int) and isinstance(payload, bytes)):
+        raise sqlite3.DataError("a row is no payload")
+    return Record(t_s, source, direction, payload)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -174,5 +184,5 @@ def open_recording(path: Path) -> Recording:
                 db.execute("SELECT value FROM estimates WHERE key = 'summary'").fetchone() if has_estimates else None
             )
             return Recording(path, meta, json.loads(stored[0]) if stored else None)
-    except (sqlite3.Error, json.JSONDecodeError) as error:
+    except (sqlite3.Error, ValueError, TypeError) as error:
         raise SessionError(f"cannot read {path}: {error}") from error

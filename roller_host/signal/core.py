@@ -47,7 +47,7 @@ class SignalState:
     strokes: StrokeState = field(default_factory=StrokeState)
     zones: ZoneState = field(default_factory=ZoneState)
     touched: bool = False
-    """The skin was touched at least once."""
+    """The skin was touched at least once since the zero was found."""
 
 
 def after_gap(state: SignalState, period_s: float) -> SignalState:
@@ -93,10 +93,12 @@ def signal_step(
     orientation, orientation_state = orientation_step(period_s, state.orientation, samples.gyro_rad_s, samples.acc_m_s2)
     force, force_state = force_step(params.force, model, state.force, samples, orientation.rate_rad_s, fs_hz)
     # Until the zero is known, only a force that is surely there counts.
-    sure_n = np.where(force.zero_found, force.force_n, force.force_n - UNKNOWN_ZERO_N)
+    sure_n = np.where(force.zero_found, force.force_n, force.force_n - 2 * UNKNOWN_ZERO_N)
     normal = -np.einsum("nij,j->ni", orientation.rotation, model.press)
-    touched = np.logical_or.accumulate(sure_n > params.comfort.contact_on_n) | state.touched
-    start_pose = _start_pose(params.force.still_rad_s, model, orientation) & ~touched
+    first_touch = force.zero_found & (sure_n > params.comfort.contact_on_n)
+    touched = np.logical_or.accumulate(first_touch) | state.touched
+    # A moment's rest on the way to the skin is no start pose: it has to be held.
+    start_pose = force.still & _upright(model, orientation) & ~touched
     touching = sure_n > params.comfort.contact_off_n
     places, zone_state = zone_step(params.zones, state.zones, normal, touching, start_pose, fs_hz)
     comfort, cues, comfort_state = _comfort(params, state.comfort, (samples.t_s, sure_n, force.raw_n), places)
@@ -129,11 +131,9 @@ def signal_step(
     )
 
 
-def _start_pose(still_rad_s: float, model: DeviceModel, orientation: Orientation) -> NDArray[np.bool_]:
-    """Held still with the handle down."""
-    spin = np.sqrt(np.einsum("ij,ij->i", orientation.rate_rad_s, orientation.rate_rad_s))
-    upright = np.einsum("nj,j->n", orientation.rotation[:, 2], model.forward) > 0.8
-    return (spin < still_rad_s) & upright
+def _upright(model: DeviceModel, orientation: Orientation) -> NDArray[np.bool_]:
+    """Handle down."""
+    return np.asarray(np.einsum("nj,j->n", orientation.rotation[:, 2], model.forward) > 0.8, np.bool_)
 
 
 def _comfort(

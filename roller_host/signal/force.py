@@ -62,6 +62,8 @@ class Force(NamedTuple):
     """Standard uncertainty of ``force_n``, N."""
     zero_found: NDArray[np.bool_]
     """The zero was found in the air; before that it is the stored one."""
+    still: NDArray[np.bool_]
+    """The roller has been held still, and its load steady, for as long as finding a zero takes."""
 
 
 @functools.cache
@@ -126,33 +128,34 @@ def force_step(
     smooth_n, zi = signal.sosfilt(sos, load_n, zi=zi)
     state = state._replace(filter_zi=zi, last_rate=rate_rad_s[-1])
     spin = np.sqrt(np.einsum("ij,ij->i", rate_rad_s, rate_rad_s))
-    zeros, found, state = _follow_zero(params, state, samples.t_s.tolist(), smooth_n.tolist(), spin.tolist(), fs_hz)
+    rows, state = _follow_zero(params, state, samples.t_s.tolist(), smooth_n.tolist(), spin.tolist(), fs_hz)
+    zeros, found, still = zip(*rows, strict=True)
     zero_n = np.array(zeros)
     force_n = smooth_n - zero_n
     zero_found = np.array(found)
-    return Force(load_n - zero_n, force_n, _sigma(model, force_n, zero_found), zero_found), state
+    return Force(load_n - zero_n, force_n, _sigma(model, force_n, zero_found), zero_found, np.array(still)), state
 
 
 def _follow_zero(
     params: ForceParams, state: ForceState, t_s: list[float], load_n: list[float], spin: list[float], fs_hz: float
-) -> tuple[list[float], list[bool], ForceState]:
+) -> tuple[list[tuple[float, bool, bool]], ForceState]:
+    """Zero, whether it was found, and whether the roller is held still, per sample."""
     _, _, zero_n, found, since_s, recent_n = state
     share = 1.0 / (params.zero_tau_s * fs_hz)
-    zeros: list[float] = []
-    founds: list[bool] = []
+    rows: list[tuple[float, bool, bool]] = []
     for t, load, rate in zip(t_s, load_n, spin, strict=True):
         near = since_s is None or abs(load - recent_n) < params.still_spread_n
         light = not found or abs(load - zero_n) < params.zero_trust_n
         if rate < params.still_rad_s and near and light:
             since_s, recent_n = (t, load) if since_s is None else (since_s, recent_n + 0.1 * (load - recent_n))
-            if t - since_s >= params.still_s:
+            still = t - since_s >= params.still_s
+            if still:
                 zero_n = zero_n + share * (load - zero_n) if found else recent_n
                 found = True
         else:
-            since_s = None
-        zeros.append(zero_n)
-        founds.append(found)
-    return zeros, founds, state._replace(zero_n=zero_n, zero_found=found, still_since_s=since_s, recent_n=recent_n)
+            since_s, still = None, False
+        rows.append((zero_n, found, still))
+    return rows, state._replace(zero_n=zero_n, zero_found=found, still_since_s=since_s, recent_n=recent_n)
 
 
 def _sigma(model: DeviceModel, force_n: NDArray[np.float64], zero_found: NDArray[np.bool_]) -> NDArray[np.float64]:

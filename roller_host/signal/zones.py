@@ -7,11 +7,11 @@ that share a normal cannot be told apart by it; then the estimate is the nearest
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import signal
 
 from firmware_protocol.zones import PLACES
 
@@ -46,11 +46,12 @@ _NORMALS = np.array([_normal(*place) for place in PLACES])
 class ZoneParams:
     """Tuning of the place estimate."""
 
-    smooth_s: float = 0.15
-    """Time constant of the smoothed normal, s."""
+    smooth_s: float = 1.0
+    """The normal is averaged since the touch-down, and over this time constant at the most, s. Raising it holds on to a
+    place through rocking of the wrist and follows later."""
     limit_deg: float = 30.0
     """Farther from every typical normal, the place is unknown."""
-    hold_deg: float = 6.0
+    hold_deg: float = 8.0
     """A place is left only for one that fits better by this much."""
 
 
@@ -59,7 +60,10 @@ class ZoneState(NamedTuple):
 
     forward: tuple[float, float] | None = None
     """Heading of the face in the world, unit vector; None before the start pose."""
-    filter_zi: NDArray[np.float64] | None = None
+    normal: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Mean normal of the contact under way, world frame."""
+    n_samples: int = 0
+    """Samples since the touch-down."""
     place: int = -1
     """Index in ``PLACES``, -1 unknown."""
 
@@ -96,28 +100,40 @@ def zone_step(
     state : ZoneState
         Memory for the next block.
     """
-    share = 1.0 / (params.smooth_s * fs_hz)
-    b, a = [share], [1.0, share - 1.0]
-    zi = (1.0 - share) * normal[:1] if state.filter_zi is None else state.filter_zi
-    smooth, zi = signal.lfilter(b, a, normal, axis=0, zi=zi)
-    forward, place = state.forward, state.place
+    n_full = max(round(params.smooth_s * fs_hz), 1)
+    forward, mean, n_samples, place = state
     places: list[int] = []
-    for n, touches, poses in zip(smooth, contact.tolist(), start_pose.tolist(), strict=True):
-        if poses and (n[0] ** 2 + n[1] ** 2) > 0.25:
-            length = float(np.hypot(n[0], n[1]))
-            forward = float(n[0]) / length, float(n[1]) / length
-        place = _nearest(params, n, forward, place) if touches and forward else -1
-        places.append(place)
-    return places, ZoneState(forward, zi, place)
+    for n, touches, poses in zip(normal.tolist(), contact.tolist(), start_pose.tolist(), strict=True):
+        if poses and (length := math.hypot(n[0], n[1])) > 0.5:
+            forward = n[0] / length, n[1] / length
+        if touches and forward:
+            n_samples = min(n_samples + 1, n_full)
+            mean = (
+                mean[0] + (n[0] - mean[0]) / n_samples,
+                mean[1] + (n[1] - mean[1]) / n_samples,
+                mean[2] + (n[2] - mean[2]) / n_samples,
+            )
+            place = _nearest(params, mean, forward, place)
+            places.append(place)
+        else:
+            n_samples = 0
+            places.append(-1)
+    return places, ZoneState(forward, mean, n_samples, place)
 
 
-def _nearest(params: ZoneParams, normal: NDArray[np.float64], forward: tuple[float, float], place: int) -> int:
-    ahead = float(normal[0]) * forward[0] + float(normal[1]) * forward[1]
-    left = float(normal[1]) * forward[0] - float(normal[0]) * forward[1]
-    up = float(normal[2])
-    cosines = _NORMALS[:, 0] * ahead + _NORMALS[:, 1] * left + _NORMALS[:, 2] * up
-    angles = np.degrees(np.arccos(np.clip(cosines / max(float(np.sqrt(ahead**2 + left**2 + up**2)), 1e-9), -1.0, 1.0)))
-    best = int(np.argmin(angles))
-    if angles[best] > params.limit_deg:
+def _nearest(params: ZoneParams, normal: tuple[float, float, float], forward: tuple[float, float], place: int) -> int:
+    ahead = normal[0] * forward[0] + normal[1] * forward[1]
+    left = normal[1] * forward[0] - normal[0] * forward[1]
+    up = normal[2]
+    cosines = (_NORMALS[:, 0] * ahead + _NORMALS[:, 1] * left + _NORMALS[:, 2] * up) / max(
+        math.sqrt(ahead**2 + left**2 + up**2), 1e-9
+    )
+    best = int(np.argmax(cosines))
+    angle = _angle_deg(cosines[best])
+    if angle > params.limit_deg:
         return -1
-    return place if place >= 0 and angles[place] < angles[best] + params.hold_deg else best
+    return place if place >= 0 and _angle_deg(cosines[place]) < angle + params.hold_deg else best
+
+
+def _angle_deg(cosine: float) -> float:
+    return math.degrees(math.acos(min(max(float(cosine), -1.0), 1.0)))
