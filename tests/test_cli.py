@@ -203,10 +203,15 @@ def test_interrupted_session_ends_in_good_order(tmp_path):
         assert db.execute("SELECT count(*) FROM estimates").fetchone() == (1,)
 
 
-LIMITED = """
-import resource, signal, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+FILLING_DISK = """
+import resource, sys
 from roller_host.cli import main
+from roller_host.sessions.store import Recorder
+begin = Recorder.__init__
+def begin_and_fill_the_disk(*arguments):
+    begin(*arguments)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (36_000, 36_000))
+Recorder.__init__ = begin_and_fill_the_disk
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -215,7 +220,7 @@ sys.exit(main(sys.argv[1:]))
 def test_full_disk_is_said_and_the_numbers_are_still_there(tmp_path):
     arguments = ["demo", "--headless", "--seconds", "3", "--json"]
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", LIMITED, *arguments],
+        [sys.executable, "-c", FILLING_DISK, *arguments],
         capture_output=True, text=True, env=environment(tmp_path), cwd=ROOT, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -224,10 +224,14 @@ def test_heading(direction_deg, side, told):
     assert words.heading(direction_deg, side) == told
 
 
-def test_down_is_advised_against():
-    assert words.advised(34)
-    assert words.advised(math.nan)
-    assert not words.advised(-160)
+def test_down_and_inward_are_advised_against():
+    assert words.advised(34, "left")
+    assert words.advised(-34, "right")
+    assert words.advised(math.nan, "")
+    assert not words.advised(-160, "")
+    assert not words.advised(-67, "left")
+    assert not words.advised(67, "right")
+    assert words.advised(67, "")
 
 
 # Face map

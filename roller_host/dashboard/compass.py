@@ -69,7 +69,7 @@ class Compass(Card):
     def words(self) -> str:
         """Direction in words: ``"Up and out"``, ``"Down: advised against"``."""
         heading = words.heading(self._direction_deg, self._side).capitalize()
-        return heading if words.advised(self._direction_deg) else f"{heading}: advised against"
+        return heading if words.advised(self._direction_deg, self._side) else f"{heading}: advised against"
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint card, dial, target, marks, arrow and words."""
@@ -106,7 +106,7 @@ class Compass(Card):
             p.drawText(QRectF(at.x() - 24, at.y() - 10, 48, 20), Qt.AlignmentFlag.AlignCenter, word)
 
     def _paint_mark(self, p: QPainter, centre: QPointF, radius: float, direction_deg: float, alpha: float) -> None:
-        tone = self.look.tone("good" if words.advised(direction_deg) else "low")
+        tone = self.look.tone("good" if words.advised(direction_deg, self._side) else "low")
         p.save()
         p.translate(centre)
         p.rotate(-direction_deg)
@@ -115,7 +115,7 @@ class Compass(Card):
         p.restore()
 
     def _paint_arrow(self, p: QPainter, centre: QPointF, radius: float) -> None:
-        tone = self.look.tone("good" if words.advised(self._direction_deg) else "low")
+        tone = self.look.tone("good" if words.advised(self._direction_deg, self._side) else "low")
         p.save()
         p.setOpacity(1.0 if self._moving else 0.4)
         p.translate(centre)
@@ -129,8 +129,8 @@ class Compass(Card):
         if math.isnan(self._direction_deg):
             text, tone = "Roll to see the direction", "dim"
         else:
-            text, tone = self.words(), "good" if words.advised(self._direction_deg) else "low"
-            if words.advised(self._direction_deg):
+            text, tone = self.words(), "good" if words.advised(self._direction_deg, self._side) else "low"
+            if words.advised(self._direction_deg, self._side):
                 text = f"{text}  {abs(self._direction_deg):.0f}°"
         p.setFont(theme.font(theme.TITLE - 1, strong=True))
         p.setPen(self.look.tone(tone))

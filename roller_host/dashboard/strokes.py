@@ -70,7 +70,7 @@ class StrokeList(Card):
         if not first:
             p.setPen(QPen(self.look.tone("line"), 1.0))
             p.drawLine(row.topLeft(), row.topRight())
-        good = words.advised(stroke.direction_deg)
+        good = words.advised(stroke.direction_deg, stroke.side)
         tone = self.look.tone("dim" if math.isnan(stroke.direction_deg) else "good" if good else "low")
         p.save()
         p.translate(row.left() + 15, row.center().y())
@@ -112,7 +112,7 @@ def place_title(stroke: Stroke) -> str:
 def sentence(stroke: Stroke) -> str:
     """A stroke for a screen reader."""
     way = words.heading(stroke.direction_deg, stroke.side) or "direction not known"
-    advice = "" if words.advised(stroke.direction_deg) else ", advised against"
+    advice = "" if words.advised(stroke.direction_deg, stroke.side) else ", advised against"
     return (
         f"{place_title(stroke)}, {way}{advice}, {stroke.length_m * 100:.0f} centimetres, {stroke.force_n:.1f} newtons"
     )

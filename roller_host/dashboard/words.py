@@ -73,9 +73,9 @@ def heading(direction_deg: float, side: str) -> str:
     return _OCTANTS[round(abs(direction_deg) / 45.0)].format(sideways)
 
 
-def advised(direction_deg: float) -> bool:
-    """Whether a direction is fine; strokes that go down are advised against."""
-    return not abs(direction_deg) > 112.5
+def advised(direction_deg: float, side: str) -> bool:
+    """Whether a direction is fine; strokes that go down, or inward where the side is known, are advised against."""
+    return not (abs(direction_deg) > 112.5 or outward_deg(direction_deg, side) < -45.0)
 
 
 def opening(text: str) -> str:

@@ -74,7 +74,9 @@ class Recorder:
         try:
             with closing(sqlite3.connect(path, isolation_level=None)) as db:
                 db.executescript(_SCHEMA)
+                db.execute("BEGIN")
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
+                db.execute("COMMIT")
         except sqlite3.Error as error:
             raise SessionError(f"cannot record to {path}: {error}") from error
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
