@@ -218,7 +218,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a limit on file sizes")
 def test_full_disk_is_said_and_the_numbers_are_still_there(tmp_path):
-    arguments = ["demo", "--headless", "--seconds", "3", "--json"]
+    arguments = ["demo", "--headless", "--seconds", "2", "--json"]
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", FILLING_DISK, *arguments],
         capture_output=True, text=True, env=environment(tmp_path), cwd=ROOT, timeout=60, check=False,

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What the pages say is true: examples run, commands exist, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+from roller_host import cli
+from roller_host.app import Options
+from roller_host.commands import run_replay
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("hardware/*.md")])
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_capture_example_runs_and_replays(tmp_path, monkeypatch, capsys):
+    (script,) = blocks(ROOT / "docs" / "capture.md", "python")
+    (tmp_path / "example.py").write_text(script, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path("example.py")
+
+    assert run_replay(Path("still.jsonl"), Options()) == 0
+
+    report = capsys.readouterr()
+    assert "80 packets at 100.00 Hz, 0 gaps" in report.out
+    assert report.out.startswith("0 strokes")
+    assert "the reference device's is assumed" in report.err
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_project_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_command_in_the_readme_is_one_that_the_program_takes():
+    parser = cli.build_parser()
+    lines = [line.split("#")[0] for block in blocks(ROOT / "README.md", "bash") for line in block.splitlines()]
+    commands = [line[line.index("roller-host") :] for line in lines if re.search(r"roller-host (?!/)", line)]
+    assert len(commands) >= 7
+    for command in commands:
+        parser.parse_args(shlex.split(command)[1:])
