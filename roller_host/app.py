@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import roller_host
 from firmware_protocol.codec import VersionError
+from roller_host.dashboard.session import RollerChoice, Rollers, Snapshot
 from roller_host.link.client import stream
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, LinkState
+from roller_host.link.thread import LinkThread
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import reserve
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from roller_host.dashboard.session import RollerChoice
     from roller_host.link.radio import Radio
     from roller_host.signal.estimates import Estimates
     from roller_host.signal.record import Record
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SNAPSHOT_S = 0.25
+SCAN_S = 8.0
 DEMO = "demo"
 
 
@@ -140,6 +142,7 @@ class LiveRun:
         failure: list[SessionError] = []
 
         def take(record: Record) -> None:
+            # Without a recording there is no session; the link is still left in good order.
             try:
                 self._take(record)
             except SessionError as error:
@@ -214,26 +217,31 @@ def _versions() -> dict[str, str]:
 
 
 class DashboardSession:
-    """Feeds the window from the link's thread; see ``dashboard.session.LiveSession`` for the contract."""
+    """Feeds the window from the link's thread; see ``dashboard.session.LiveSession`` for the contract.
+
+    Parameters
+    ----------
+    options : Options
+        Radio to use beside the demo, the roller named by the person, where to record to.
+    """
 
     def __init__(self, options: Options) -> None:
-        from roller_host.dashboard.session import RollerChoice, Rollers, Snapshot  # noqa: PLC0415 - needs no Qt, but is not for the command line
-        from roller_host.link.thread import LinkThread  # noqa: PLC0415
-
-        self._choice, self._rollers, self._snapshot = RollerChoice, Rollers, Snapshot
-        self.mailbox: deque[Any] = deque(maxlen=4096)
+        self.mailbox: deque[Estimates | LinkState | Snapshot | Rollers] = deque(maxlen=4096)
         self._options = options
-        self._thread = LinkThread()
-        self._thread.start()
-        self._stop: asyncio.Event | None = None
         wanted = options.device
         self._found = (RollerChoice(wanted, wanted, "named on the command line"),) if wanted else ()
-        self._place = "", ""
+        self._stop = asyncio.Event()
+        """Ends the newest link, running or still waiting for the one before it to end."""
+        self._one_link = asyncio.Lock()
         self._battery: int | None = None
+        self._place = "", ""
+        self._last_snapshot_s = float("-inf")
+        self._thread = LinkThread()
+        self._thread.start()
 
     def choices(self) -> Sequence[RollerChoice]:
         """Known rollers, the simulated one first."""
-        simulated = self._choice(DEMO, "Simulated roller", "in this program, no hardware", simulated=True)
+        simulated = RollerChoice(DEMO, "Simulated roller", "in this program, no hardware", simulated=True)
         return (simulated, *self._found)
 
     def scan(self) -> None:
@@ -251,7 +259,7 @@ class DashboardSession:
     def close(self) -> None:
         """Leave the roller, close the recording, end the thread."""
         with suppress(TimeoutError):
-            self._thread.run(self._disconnect(wait=True)).result(5.0)
+            self._thread.run(self._disconnect()).result(5.0)
         self._thread.close()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -266,32 +274,40 @@ class DashboardSession:
         self._thread.run(work).add_done_callback(tell)
 
     async def _scan(self) -> None:
-        spec = "native" if self._options.radio == DEMO else self._options.radio
         seen: dict[str, RollerChoice] = {}
 
         def note(found: Found) -> None:
-            seen[found.address] = self._choice(found.address, found.name, f"{found.rssi_dbm} dBm")
+            seen[found.address] = RollerChoice(found.address, found.name, f"{found.rssi_dbm} dBm")
             self._found = tuple(seen.values())
-            self.mailbox.append(self._rollers(tuple(self.choices())))
+            self.mailbox.append(Rollers(tuple(self.choices())))
 
         problem = ""
         try:
-            async with open_radio(spec) as radio:
-                await radio.scan(8.0, on_found=note)
+            async with open_radio(self._real_radio()) as radio:
+                await radio.scan(SCAN_S, on_found=note)
         except LinkError as error:
             problem = str(error)
         self._found = tuple(seen.values())
-        self.mailbox.append(self._rollers(tuple(self.choices()), problem))
+        self.mailbox.append(Rollers(tuple(self.choices()), problem))
 
     async def _connect(self, choice: RollerChoice) -> None:
-        await self._disconnect(wait=True)
+        self._stop.set()
         self._stop = stop = asyncio.Event()
-        self._done = done = asyncio.Event()
-        spec = DEMO if choice.simulated else ("native" if self._options.radio == DEMO else self._options.radio)
+        async with self._one_link:
+            if not stop.is_set():
+                await self._hold(choice, stop)
+
+    async def _disconnect(self) -> None:
+        self._stop.set()
+        async with self._one_link:
+            pass
+
+    async def _hold(self, choice: RollerChoice, stop: asyncio.Event) -> None:
+        """Keep a link to the roller until told to stop; its end, good or bad, reaches the window as a state."""
+        spec = DEMO if choice.simulated else self._real_radio()
         options = replace(self._options, radio=spec, device=None if choice.simulated else choice.key, seconds=None)
-        live = LiveRun(options, lambda e: self._show(live, e), self.mailbox.append, self._note_battery)
-        self._last_snapshot_s = float("-inf")
-        self._place = "", ""
+        live = LiveRun(options, lambda estimates: self._show(live, estimates), self.mailbox.append, self._note_battery)
+        self._place, self._last_snapshot_s = ("", ""), float("-inf")
         try:
             async with open_world(spec, options.seed) as (radio, _):
                 await live.run(radio, stop)
@@ -301,14 +317,9 @@ class DashboardSession:
             self.mailbox.append(LinkState(LinkPhase.OFF, str(error)))
         except LinkError:
             logger.debug("the link ended with an error; its state has told the window")
-        finally:
-            done.set()
 
-    async def _disconnect(self, *, wait: bool = False) -> None:
-        if self._stop is not None:
-            self._stop.set()
-            if wait:
-                await self._done.wait()
+    def _real_radio(self) -> str:
+        return "native" if self._options.radio == DEMO else self._options.radio
 
     def _note_battery(self, percent: int) -> None:
         self._battery = percent
@@ -325,7 +336,7 @@ class DashboardSession:
         pipeline, totals = live.pipeline, live.pipeline.totals
         rate_hz = pipeline.rate_hz or 0.0
         self.mailbox.append(
-            self._snapshot(
+            Snapshot(
                 elapsed_s=totals.duration_s,
                 rate_hz=rate_hz,
                 lost_packets=totals.lost_packets,

@@ -105,12 +105,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         known["radio"] = commands.DEMO
     options = commands.Options(**known)
     if arguments.command == "replay":
-        return commands.run_replay(arguments.file, options)
+        return commands.guarded(lambda: commands.run_replay(arguments.file, options))
     if arguments.command == "scan":
-        return commands.run_scan(options)
+        return commands.guarded(lambda: commands.run_scan(options))
     if arguments.command == "dashboard" or (arguments.command == "demo" and not arguments.headless):
-        return commands.run_dashboard(options)
-    return commands.run_headless(options)
+        return commands.guarded(lambda: commands.run_dashboard(options))
+    return commands.guarded(lambda: commands.run_headless(options))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import logging
 import signal
 import sys
 import time
+import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from firmware_protocol.codec import ProtocolError, VersionError
@@ -17,15 +19,20 @@ from roller_host.app import DEMO, DashboardSession, LiveRun, Options, open_world
 from roller_host.link.states import Found, LinkError, LinkState, NoDeviceError
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.errors import SessionError
+from roller_host.sessions.folder import data_folder
 from roller_host.sessions.source import open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from roller_host.signal.estimates import Estimates, Stroke
 
+INTERNAL = 1
 BAD_INPUT = 2
 INCOMPATIBLE = 5
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended before its work was done."""
 
 
 def quiet_libraries() -> None:
@@ -35,6 +42,25 @@ def quiet_libraries() -> None:
     logging.getLogger("bleak").setLevel(logging.CRITICAL)
     # Bumble raises in the event loop when an answer comes to a request that was just given up.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; a mistake of ours in it becomes a sentence and a file to report, never a traceback."""
+    try:
+        return command()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nroller-host: stopped\n")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the top of the program, from where it reaches the person
+        path = data_folder() / "last-error.txt"
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(traceback.format_exc(), encoding="utf-8")
+        sys.stderr.write(
+            f"roller-host: something went wrong inside the program ({type(error).__name__}: {error}). What was "
+            f"recorded is safe. Please report it with the file {path}\n"
+        )
+        return INTERNAL
 
 
 class _Progress:

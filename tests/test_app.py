@@ -101,8 +101,7 @@ def test_connecting_again_begins_a_new_recording(dashboard):
 def test_no_place_to_record_to_is_said(dashboard, tmp_path):
     (tmp_path / "recordings").write_text("in the way")
     dashboard.connect(simulated(dashboard))
-    state = dashboard.mailbox.first(lambda item: in_phase(LinkPhase.OFF)(item) and item.reason)
-    assert "recordings" in state.reason
+    state = dashboard.mailbox.first(lambda item: in_phase(LinkPhase.OFF)(item) and "recordings" in item.reason)
     assert state.action
 
 

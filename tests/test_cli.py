@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sim import session
 
-from roller_host import cli
+from roller_host import cli, commands
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.capture import header_line, record_line
 from roller_host.signal.record import Record
@@ -340,3 +340,25 @@ def test_difference_to_the_live_session_is_said(demo, tmp_path, capsys):
     assert code == 0
     assert json.loads(out)["matches_live"] is False
     assert "differ" in err
+
+
+def test_a_mistake_in_the_program_becomes_a_sentence_and_a_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ROLLER_HOST_DATA", str(tmp_path))
+
+    def fail():
+        raise KeyError("of ours")
+
+    assert commands.guarded(fail) == 1
+
+    said = capsys.readouterr().err
+    assert "KeyError" in said
+    assert "Traceback" not in said
+    assert "of ours" in (tmp_path / "last-error.txt").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_in_a_replay_ends_without_a_traceback(capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    assert commands.guarded(interrupted) == 130
+    assert "Traceback" not in capsys.readouterr().err

@@ -206,7 +206,7 @@ def spoilt_session(draw):
     return all_records
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(deadline=None, max_examples=25, derandomize=True)
 @given(spoilt_session())
 def test_no_payload_upsets_the_pipeline(all_records):
     pipeline, estimates = run(all_records)

@@ -142,7 +142,7 @@ def test_killed_process_loses_at_most_a_second(tmp_path):
     writer = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True, cwd=ROOT)  # noqa: S603
     with writer:
         first_s = last_s = float(writer.stdout.readline())
-        while last_s - first_s < 2.2:
+        while last_s - first_s < 1.45:
             last_s = float(writer.stdout.readline())
         writer.kill()
     records = list(open_recording(path).records())
@@ -305,7 +305,7 @@ def test_flipped_bytes_are_reported_or_counted_but_never_raise_anything_else(cop
     content = copied.read_bytes()
     rng = random.Random(1)
     outcomes = set()
-    for _ in range(40):
+    for _ in range(25):
         spoilt = bytearray(content)
         for _ in range(rng.choice([1, 30])):
             spoilt[rng.randrange(len(spoilt) if rng.random() < 0.7 else 8192)] = rng.randrange(256)

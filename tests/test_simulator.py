@@ -171,6 +171,19 @@ def test_packets_are_numbered_without_holes(mtu):
     assert seqs == list(range(len(seqs)))
 
 
+def test_packets_leave_soon_after_their_samples_and_never_before():
+    host = Dialogue(Device(4))
+    host.introduce()
+    begin_us = host.start().reply.t_us
+    host.stream(10)
+    for record in host.records:
+        if record.source == "STREAM":
+            packet = arrays.decode_packet(record.payload)
+            ends_us = [b.offset_us + b.period_us * (len(b.samples) - 1) for b in packet.blocks]
+            taken_s = ((packet.t0_us - begin_us) % 2**32 + max(ends_us)) * 1e-6
+            assert record.t_s - 0.075 < taken_s <= record.t_s + 0.001
+
+
 def test_only_the_streams_asked_for_are_sent():
     host = Dialogue(Device(1))
     host.introduce()

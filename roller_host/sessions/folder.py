@@ -19,10 +19,15 @@ FOLDER_VARIABLE = "ROLLER_HOST_DATA"
 """Environment variable that moves the data folder."""
 
 
+def data_folder() -> Path:
+    """Folder of everything that this program keeps; it need not exist yet."""
+    moved = os.environ.get(FOLDER_VARIABLE)
+    return Path(moved) if moved else platformdirs.user_data_path("roller-host", appauthor=False)
+
+
 def recordings_folder() -> Path:
-    """Folder of recordings in the person's data folder; it need not exist yet."""
-    base = os.environ.get(FOLDER_VARIABLE)
-    return (Path(base) if base else platformdirs.user_data_path("roller-host", appauthor=False)) / "recordings"
+    """Folder of recordings; it need not exist yet."""
+    return data_folder() / "recordings"
 
 
 def reserve(path: Path | None, now: datetime, folder: Path | None = None) -> Path:
