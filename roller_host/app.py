@@ -26,7 +26,7 @@ from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, 
 from roller_host.link.thread import LinkThread
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.errors import SessionError
-from roller_host.sessions.folder import reserve
+from roller_host.sessions.folder import already_there, reserve
 from roller_host.sessions.source import params_json
 from roller_host.sessions.store import Recorder
 from roller_host.signal.comfort import band_of
@@ -138,6 +138,8 @@ class LiveRun:
         SessionError
             When there is nowhere to record to.
         """
+        if self._options.out is not None and self._options.out.exists():
+            raise already_there(self._options.out)
         watch = asyncio.create_task(self._end_after(stop))
         failure: list[SessionError] = []
 
@@ -258,7 +260,8 @@ class DashboardSession:
 
     def close(self) -> None:
         """Leave the roller, close the recording, end the thread."""
-        with suppress(TimeoutError):
+        # The thread may be gone already: closing twice is harmless.
+        with suppress(TimeoutError, RuntimeError):
             self._thread.run(self._disconnect()).result(5.0)
         self._thread.close()
 

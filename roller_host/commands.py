@@ -93,11 +93,14 @@ def _status_line(pipeline: Pipeline) -> str:
     )
 
 
-def _finish(options: Options, result: dict[str, object], error: Exception | None, code: int) -> int:
+def _finish(options: Options, result: dict[str, Any], error: Exception | None, code: int) -> int:
     """Say how it ended: exactly one JSON object on stdout, or words; the exit code is handed through."""
     if error is not None:
         result = {**result, "error": str(error)}
         sys.stderr.write(f"roller-host: {error}\n")
+    if result.get("packets") and result["missing_streams"]:
+        missing = ", ".join(result["missing_streams"])
+        sys.stderr.write(f"roller-host: the roller sends no {missing}, so there is no force and no stroke to show\n")
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
     elif result.get("packets"):

@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 
 IMU6 = codec.STREAM_ID["IMU6"]
 EVENT = codec.STREAM_ID["EVENT"]
-_NEEDED = {"IMU6": IMU6, "ROLL": codec.STREAM_ID["ROLL"], "FORCE_RAW": codec.STREAM_ID["FORCE_RAW"]}
+NEEDED = {name: codec.STREAM_ID[name] for name in ("IMU6", "ROLL", "FORCE_RAW")}
+"""Streams without which there are no estimates."""
 
 
 @dataclass
@@ -73,6 +74,7 @@ class Pipeline:
         self.totals = Totals()
         self.first_problem: ProtocolError | None = None
         """What was wrong with the first payload that had to be skipped."""
+        self._seen: set[int] = set()
         self._halves: dict[tuple[str, int], bytes] = {}
         self._asked: dict[int, tuple[str, int]] = {}
         self._restart_timeline()
@@ -120,6 +122,7 @@ class Pipeline:
         self._burst = ""
         self.totals.packets += 1
         self.totals.unknown_blocks += packet.unknown_stream is not None
+        self._seen.update(block.stream_id for block in packet.blocks)
         placed, self._timebase = timebase_step(self._timebase, packet)
         if placed is None:
             self.totals.late_packets += 1
@@ -200,12 +203,13 @@ class Pipeline:
             if self._timebase.origin_us is not None:
                 self._offset_s = self.totals.duration_s + (self._period_s or 0.0)
             self._restart_timeline()
+            self._timebase = TimebaseState(from_start=True)
 
     def _learn_scale(self, reply: Any) -> None:
         if reply.stream_id == IMU6:
             self.model = replace(self.model, gyro_rad_s_per_count=reply.scale_a, acc_m_s2_per_count=reply.scale_b)
             self.assumed.discard("STREAM_INFO")
-        elif reply.stream_id == _NEEDED["ROLL"]:
+        elif reply.stream_id == NEEDED["ROLL"]:
             self.model = replace(self.model, roll_rad_per_count=reply.scale_a)
 
     def _learn_half(self, name: str, page: int, half: bytes) -> None:
@@ -231,6 +235,7 @@ class Pipeline:
             "late_packets": totals.late_packets,
             "bad_payloads": totals.bad_payloads,
             "unknown_blocks": totals.unknown_blocks,
+            "missing_streams": [name for name, stream_id in NEEDED.items() if stream_id not in self._seen],
             "duration_s": totals.duration_s,
             "strokes": len(totals.strokes),
             "contact_s": contact * period_s,

@@ -227,7 +227,7 @@ class Device:
         if len(recent) < samples:
             raise _RefusalError("UNSTABLE")
         noise = float(recent[:, 0].std())
-        if noise * self._sensors.calibration.n_per_count > TARE_NOISE_N or self._contact or recent[:, 1].max() > 0.2:
+        if noise * self._sensors.calibration.n_per_count > TARE_NOISE_N or recent[:, 1].max() > 0.2:
             raise _RefusalError("UNSTABLE")
         self._zero_counts, self._tared = round(float(recent[:, 0].mean())), True
         self._flags_once |= codec.bit(layout.PACKET_FLAGS, "TARE_CHANGED")

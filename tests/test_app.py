@@ -112,3 +112,9 @@ def test_search_without_a_radio_is_answered():
     session.close()
     assert "127.0.0.1:1" in answer.problem
     assert answer.choices[0].simulated
+
+
+def test_closing_twice_is_harmless():
+    session = opened()
+    session.close()
+    session.close()

@@ -432,3 +432,9 @@ def test_events_are_not_taken_for_samples(untouched):
         without.append(record._replace(payload=payload))
     assert n_events > 0
     assert_measured_alike(summary_of(without), untouched)
+
+
+def test_a_device_without_an_encoder_is_named_as_what_it_lacks():
+    packet = codec.encode_packet(0, 0, 0, [(codec.STREAM_ID["IMU6"], 0, 10_000, [(0, 0, 0, 0, 8197, 0)] * 6)])
+    pipeline, _ = run([Record(0.0, "STREAM", "in", packet)])
+    assert pipeline.summary()["missing_streams"] == ["ROLL", "FORCE_RAW"]

@@ -745,3 +745,33 @@ def test_parameters_and_states_are_frozen():
             with pytest.raises(AttributeError):
                 setattr(value, one.name, None)
     assert len(astuple(ComfortParams())) == 6
+
+
+def test_a_number_that_jumps_farther_than_its_clock_is_not_believed():
+    state = TimebaseState()
+    for seq in range(3):
+        _, state = timebase_step(state, arrays.Packet(0x10, 0, seq, seq * 60_000, (), None))
+    placed, state = timebase_step(state, arrays.Packet(0x10, 0, 4_000_000_000, 180_000, (), None))
+    assert placed is None
+    placed, state = timebase_step(state, arrays.Packet(0x10, 0, 3, 180_000, (), None))
+    assert placed.gap is None
+
+
+def test_a_clock_that_runs_backward_is_not_believed():
+    _, state = timebase_step(TimebaseState(), arrays.Packet(0x10, 0, 0, 5_000_000, (), None))
+    placed, _ = timebase_step(state, arrays.Packet(0x10, 0, 1, 1_000_000, (), None))
+    assert placed is None
+
+
+def test_packets_lost_right_after_start_are_a_gap():
+    placed, _ = timebase_step(TimebaseState(from_start=True), arrays.Packet(0x10, 0, 2, 120_000, (), None))
+    assert placed.gap.lost_packets == 2
+
+
+def test_a_stream_without_its_partners_does_not_pile_up():
+    state = AlignState()
+    for second in range(60):
+        block = RawBlock(IMU6, second + np.arange(100) / 100, np.zeros((100, 6), np.int32))
+        samples, state = align_step(DeviceModel(), state, [block])
+        assert not len(samples.t_s)
+    assert len(state.imu.t_s) <= 601

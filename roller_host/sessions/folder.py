@@ -30,6 +30,11 @@ def recordings_folder() -> Path:
     return data_folder() / "recordings"
 
 
+def already_there(path: Path) -> SessionError:
+    """Error for a file asked for that exists."""
+    return SessionError(f"{path} exists already, and recordings are never overwritten: choose another name")
+
+
 def reserve(path: Path | None, now: datetime, folder: Path | None = None) -> Path:
     """Create an empty file for a new recording; never one that exists.
 
@@ -61,9 +66,7 @@ def reserve(path: Path | None, now: datetime, folder: Path | None = None) -> Pat
                 return candidate
         except FileExistsError as error:
             if path is not None:
-                raise SessionError(
-                    f"{path} exists already, and recordings are never overwritten: choose another name"
-                ) from error
+                raise already_there(path) from error
             n += 1
             candidate = wanted.with_name(f"{wanted.stem}_{n}{SUFFIX}")
         except OSError as error:

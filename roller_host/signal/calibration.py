@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 IMU6 = codec.STREAM_ID["IMU6"]
 ROLL = codec.STREAM_ID["ROLL"]
 FORCE_RAW = codec.STREAM_ID["FORCE_RAW"]
+PATIENCE_S = 5.0
+"""How long samples are kept for a stream that has not begun, s."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def align_step(model: DeviceModel, state: AlignState, blocks: list[RawBlock]) ->
             newtons = (counts - model.calibration.zero_counts) * model.calibration.n_per_count
             force = _append(force, block.t_s, newtons)
     if not (len(imu.t_s) and len(roll.t_s) and len(force.t_s)):
-        return _samples(imu, 0, 0, np.zeros(0), np.zeros(0)), AlignState(imu, roll, force)
+        waiting = AlignState(*(_newest(track) for track in (imu, roll, force)))
+        return _samples(imu, 0, 0, np.zeros(0), np.zeros(0)), waiting
     begin = int(np.searchsorted(imu.t_s, max(roll.t_s[0], force.t_s[0])))
     end = max(int(np.searchsorted(imu.t_s, min(roll.t_s[-1], force.t_s[-1]), side="right")), begin)
     t_s = imu.t_s[begin:end]
@@ -169,6 +172,12 @@ def _tail(track: _Track, t_s: NDArray[np.float64]) -> _Track:
     if not len(t_s):
         return track
     keep = max(int(np.searchsorted(track.t_s, t_s[-1], side="right")) - 1, 0)
+    return _Track(track.t_s[keep:], track.values[keep:])
+
+
+def _newest(track: _Track) -> _Track:
+    """Keep the last seconds of a stream whose partners have not shown up: they may never."""
+    keep = int(np.searchsorted(track.t_s, track.t_s[-1] - PATIENCE_S)) if len(track.t_s) else 0
     return _Track(track.t_s[keep:], track.values[keep:])
 
 
