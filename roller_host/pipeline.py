@@ -16,6 +16,7 @@ from firmware_protocol import arrays, codec
 from firmware_protocol.codec import ProtocolError, VersionError
 from firmware_protocol.zones import PLACES, place_name
 from roller_host.signal.calibration import AlignState, DeviceModel, RawBlock, align_step
+from roller_host.signal.comfort import Cue, stale_cue
 from roller_host.signal.core import SignalParams, SignalState, after_gap, signal_step
 from roller_host.signal.estimates import Estimates, Gap, Stroke
 from roller_host.signal.timebase import TimebaseState, timebase_step
@@ -131,17 +132,19 @@ class Pipeline:
             _raw_block(placed.t0_us, block, self._offset_s) for block in packet.blocks if block.stream_id != EVENT
         ]
         gaps: tuple[Gap, ...] = ()
+        stale: tuple[Cue, ...] = ()
         if placed.gap:
             gaps = (placed.gap._replace(t_s=placed.gap.t_s + self._offset_s),)
+            stale = (stale_cue(self._signal.comfort, gaps[0].t_s),)
             self._cross_gap(placed.gap)
         self._measure_rate(packet, blocks)
         if self._period_s is None:
             return None
         samples, self._align = align_step(self.model, self._align, blocks)
         if not len(samples.t_s):
-            return _nothing(gaps) if gaps else None
+            return _nothing(gaps, stale) if gaps else None
         estimates, self._signal = signal_step(self.params, self.model, self._signal, samples, self._period_s)
-        estimates = replace(estimates, gaps=gaps)
+        estimates = replace(estimates, gaps=gaps, cues=stale + estimates.cues)
         self._add_up(estimates)
         return estimates
 
@@ -152,7 +155,7 @@ class Pipeline:
         self._align = AlignState()
         self._last_imu_s = None
         if self._period_s is not None:
-            self._signal = after_gap(self._signal, self._period_s)
+            self._signal = after_gap(self._signal, self._period_s, gap.duration_s)
 
     def _measure_rate(self, packet: Packet, blocks: list[RawBlock]) -> None:
         """Count IMU samples against device time, leaving out what a gap hides."""
@@ -265,6 +268,6 @@ def _raw_block(t0_us: int, block: arrays.Block, offset_s: float) -> RawBlock:
     return RawBlock(block.stream_id, np.asarray(ticks * 1e-6 + offset_s, np.float64), block.samples)
 
 
-def _nothing(gaps: tuple[Gap, ...]) -> Estimates:
+def _nothing(gaps: tuple[Gap, ...], cues: tuple[Cue, ...]) -> Estimates:
     none = np.zeros(0)
-    return Estimates(none, none, none, none.astype(bool), none, none, (), (), "", "", gaps=gaps)
+    return Estimates(none, none, none, none.astype(bool), none, none, (), (), "", "", gaps=gaps, cues=cues)

@@ -14,6 +14,7 @@ from sim import Dialogue, joined, run, session, understood
 from firmware_protocol import codec, layout, reference
 from firmware_protocol.codec import VersionError
 from roller_host.pipeline import Pipeline
+from roller_host.signal.comfort import Comfort
 from roller_host.signal.record import Record
 from simulator.device import Device
 
@@ -438,3 +439,18 @@ def test_a_device_without_an_encoder_is_named_as_what_it_lacks():
     packet = codec.encode_packet(0, 0, 0, [(codec.STREAM_ID["IMU6"], 0, 10_000, [(0, 0, 0, 0, 8197, 0)] * 6)])
     pipeline, _ = run([Record(0.0, "STREAM", "in", packet)])
     assert pipeline.summary()["missing_streams"] == ["ROLL", "FORCE_RAW"]
+
+
+def test_a_short_gap_keeps_the_place_and_clears_the_state():
+    made = session(2, 60)
+    streams = [i for i, record in enumerate(made.records) if record.source == "STREAM"]
+    lost = streams[len(streams) // 3]
+    pipeline, estimates = run(made.records[:lost] + made.records[lost + 1 :])
+    cues = [cue for one in estimates for cue in one.cues]
+    gap_s = next(gap.t_s for one in estimates for gap in one.gaps)
+    stale = [i for i, cue in enumerate(cues) if cue.comfort is Comfort.STALE]
+    assert [cues[i].t_s for i in stale] == [gap_s]
+    assert cues[stale[0] + 1].before is Comfort.STALE
+    after = [stroke for stroke in pipeline.totals.strokes if stroke.begin_s > gap_s]
+    assert len(after) > 5
+    assert all(stroke.zone for stroke in after[1:])

@@ -170,8 +170,9 @@ def test_clock_of_32_bits_may_wrap():
 
 def test_clock_may_wrap_many_times():
     state, t0_us = TimebaseState(), 0
-    for seq in range(9):
-        where, state = timebase_step(state, packet(seq, t0_us % 2**32))
+    for n in range(9):
+        # The number has to go up with the clock: a packet spans at most a quarter of a second.
+        where, state = timebase_step(state, packet(n * 10_000, t0_us % 2**32))
         assert where.t0_us == t0_us
         t0_us += 2**30 + 12_345
 
@@ -238,7 +239,7 @@ def test_a_step_after_a_gap_does_not_change_the_state_before_it(samples):
     _, state = steps(Samples(*(column[:1000] for column in samples)), 64)
     rest = Samples(*(column[1000:1100] for column in samples))
     expected = steps(rest, 64, state)[0]
-    steps(rest, 64, after_gap(state, 1 / FS_HZ))
+    steps(rest, 64, after_gap(state, 1 / FS_HZ, 1.0))
     assert_same_estimates(steps(rest, 64, state)[0], expected)
 
 
@@ -504,13 +505,14 @@ def test_zero_is_found_within_a_second_of_stillness_and_then_the_uncertainty_fal
     found_s = t_s[np.argmax(sigma_n < 0.4)]
     assert 0.8 <= found_s <= 1.5
     assert sigma_n[t_s < found_s].min() >= 0.5
-    assert sigma_n[t_s >= found_s].max() < 0.3
+    # While the force jumps, what the filter has not followed yet is uncertain as well.
+    assert np.percentile(sigma_n[t_s >= found_s], 90) < 0.3
 
 
 def test_zero_stays_known_after_a_gap(samples):
     _, state = steps(Samples(*(column[: round(2 * FS_HZ)] for column in samples)), 64)
     rest = Samples(*(column[round(3 * FS_HZ) :] for column in samples))
-    estimates, _ = steps(rest, 64, after_gap(state, 1 / FS_HZ))
+    estimates, _ = steps(rest, 64, after_gap(state, 1 / FS_HZ, 1.0))
     assert joined(estimates, "force_sigma_n")[0] < 0.4
 
 
@@ -519,8 +521,7 @@ def test_force_follows_the_truth():
     for seed in SEEDS:
         made, (_, estimates) = session(seed, SECONDS), understood(seed, SECONDS)
         t_s = joined(estimates, "t_s")
-        known = joined(estimates, "force_sigma_n") < 0.4
-        known[: np.argmax(known)] = False
+        known = t_s >= t_s[np.argmax(joined(estimates, "force_sigma_n") < 0.4)]
         errors.append((joined(estimates, "force_n") - true_force(made, t_s))[known])
     assert np.sqrt(np.mean(np.concatenate(errors) ** 2)) < 0.15
 
@@ -531,6 +532,19 @@ def test_uncertainty_of_the_force_is_an_honest_size():
         pairs = match_strokes(true_strokes(made), pipeline.totals.strokes)
         misses = [abs(found.force_n - true.force_n) / found.force_sigma_n for true, found in pairs]
         assert np.mean(np.array(misses) < 3) > 0.8
+
+
+def test_uncertainty_covers_the_force_of_each_sample_in_contact():
+    ratios = []
+    for seed in SEEDS:
+        made, (_, estimates) = session(seed, SECONDS), understood(seed, SECONDS)
+        contact = joined(estimates, "contact")
+        errors = joined(estimates, "force_n") - true_force(made, joined(estimates, "t_s"))
+        ratios.append((np.abs(errors) / joined(estimates, "force_sigma_n"))[contact])
+    ratio = np.concatenate(ratios)
+    assert np.mean(ratio < 1) > 0.6
+    assert np.mean(ratio < 2) > 0.9
+    assert np.mean(ratio < 3) > 0.95
 
 
 # --- Strokes ----------------------------------------------------------------------------------------------------------
@@ -755,6 +769,44 @@ def test_a_number_that_jumps_farther_than_its_clock_is_not_believed():
     assert placed is None
     placed, state = timebase_step(state, arrays.Packet(0x10, 0, 3, 180_000, (), None))
     assert placed.gap is None
+
+
+def test_a_clock_that_has_really_changed_is_taken_behind_a_gap():
+    state = TimebaseState()
+    for seq in range(3):
+        _, state = timebase_step(state, arrays.Packet(0x10, 0, seq, seq * 60_000, (), None))
+    placed = []
+    for seq in range(3, 8):
+        where, state = timebase_step(state, arrays.Packet(0x10, 0, seq, 500_000_000 + seq * 60_000, (), None))
+        placed.append(where)
+    assert placed[:2] == [None, None]
+    assert placed[2].gap.lost_packets == 2
+    assert [where.t0_us for where in placed[2:]] == [120_000, 180_000, 240_000]
+
+
+def test_one_wrong_clock_costs_one_packet():
+    state = TimebaseState()
+    times = {5: 10_000_000}
+    placed = []
+    for seq in range(10):
+        where, state = timebase_step(state, arrays.Packet(0x10, 0, seq, times.get(seq, seq * 60_000), (), None))
+        placed.append(where)
+    assert [seq for seq, where in enumerate(placed) if where is None] == [5]
+
+
+def held(load_n):
+    """A roller held still, handle down, under a load in N per sample."""
+    return estimated(made_samples(Rotation.from_rotvec(np.zeros((len(load_n), 3))), zero_n=np.asarray(load_n)))
+
+
+def test_a_start_on_the_skin_is_put_right_in_the_air():
+    load_n = np.r_[np.full(3 * 104, 1.0), np.zeros(6 * 104), np.full(104, 2.0)]
+    assert abs(held(load_n).force_n[-20:].mean() - 2.0) < 0.1
+
+
+def test_a_light_touch_is_not_taken_for_the_zero():
+    load_n = np.r_[np.zeros(3 * 104), np.full(8 * 104, 0.25)]
+    assert abs(held(load_n).force_n[-1] - 0.25) < 0.05
 
 
 def test_a_clock_that_runs_backward_is_not_believed():

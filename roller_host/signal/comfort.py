@@ -8,6 +8,7 @@ management in process control: ISA-18.2, OPC UA Part 9.
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Comfort(enum.IntEnum):
-    """How the force feels, in rising order of force."""
+    """How the force feels: up to STOP in rising order of force."""
 
     NO_CONTACT = 0
     """The roller does not touch the skin."""
@@ -109,7 +110,7 @@ class Cue(NamedTuple):
     force_n: float
     """Filtered force that was compared, N."""
     threshold_n: float
-    """Threshold that decided, N."""
+    """Threshold that decided, N; NaN around a gap, where none did."""
     rule: str
     """The rule in words."""
     zone: str
@@ -166,6 +167,8 @@ def _cue(
 ) -> Cue:
     """Explain a change: going up, the highest threshold passed decided; going down, the lowest one left."""
     before, now = change
+    if before is Comfort.STALE:
+        return Cue(t_s, now, before, *forces_n, math.nan, "samples came again after a gap", *place)
     rising = now > before
     i = int(now) - 1 if rising else int(now)
     on_n, off_n, on_delay_s, off_delay_s = edges[i]
@@ -173,6 +176,11 @@ def _cue(
     rule = f"rose above the {_EDGE_NAMES[i]}" if rising else f"fell below the {_EDGE_NAMES[i]}, less its deadband"
     rule += f", for {delay_s * 1000:.0f} ms" if delay_s else ""
     return Cue(t_s, now, before, *forces_n, on_n if rising else off_n, rule, *place)
+
+
+def stale_cue(state: ComfortState, t_s: float) -> Cue:
+    """Cue for samples that stopped at ``t_s``: whatever was signalled before no longer holds."""
+    return Cue(t_s, Comfort.STALE, state.level, math.nan, math.nan, math.nan, "no samples", "", "")
 
 
 def comfort_step(

@@ -50,17 +50,33 @@ class SignalState:
     """The skin was touched at least once since the zero was found."""
 
 
-def after_gap(state: SignalState, period_s: float) -> SignalState:
-    """Memory with which to go on after missing samples: what is slow stays known, what moves does not."""
-    return replace(
+SHORT_GAP_S = 0.3
+"""Over a gap this short the hand turns little, and gravity corrects the rest; a lost heading is not found again."""
+
+
+def after_gap(state: SignalState, period_s: float, gap_s: float) -> SignalState:
+    """Memory with which to go on after missing samples: what is slow stays known, what moves does not.
+
+    Parameters
+    ----------
+    state : SignalState
+        Memory from before the gap.
+    period_s : float
+        Measured period of the IMU, s.
+    gap_s : float
+        Length of the gap, s. After more than `SHORT_GAP_S` the orientation starts anew, and with it the heading of
+        the face: places are unknown until the next start pose.
+    """
+    state = replace(
         state,
-        orientation=None if state.orientation is None else restart(state.orientation, period_s),
         force=state.force._replace(filter_zi=None, last_rate=None, still_since_s=None),
-        comfort=ComfortState(),
+        comfort=ComfortState(level=Comfort.STALE),
         strokes=StrokeState(),
-        # The heading of a restarted orientation is a new one, so the start pose no longer holds.
-        zones=ZoneState(),
+        zones=state.zones._replace(n_samples=0),
     )
+    if gap_s <= SHORT_GAP_S or state.orientation is None:
+        return state
+    return replace(state, orientation=restart(state.orientation, period_s), zones=ZoneState(), touched=False)
 
 
 def signal_step(

@@ -24,7 +24,7 @@ UNKNOWN_ZERO_N = 0.5
 class ForceParams:
     """Tuning of the force estimate."""
 
-    low_pass_hz: float = 15.0
+    low_pass_hz: float = 20.0
     """Cut-off of the filter that comfort and display see, Hz. Lowering it calms the number and delays every alert."""
     still_rad_s: float = 0.12
     """The roller counts as still below this angular rate, rad/s."""
@@ -32,10 +32,19 @@ class ForceParams:
     """and while the cell moves less than this around its recent mean, N."""
     still_s: float = 0.8
     """for this long, s."""
-    zero_trust_n: float = 0.3
-    """Once a zero was found, only loads below this are taken for the air, N."""
+    zero_trust_n: float = 0.1
+    """Once a zero was found, only loads less than this above it are taken for the air, N: where contact ends. Any load
+    below it is, because skin never pulls."""
     zero_tau_s: float = 1.0
     """Time constant with which the zero follows, s."""
+    zero_sigma_n: float = 0.03
+    """Standard uncertainty of a zero found in the air, N; covers creep between two looks at it."""
+    sensitivity_sigma: float = 0.01
+    """Relative uncertainty of a sensitivity found with weights."""
+    nominal_sigma: float = 0.05
+    """The same for one that is only nominal."""
+    pitch_sigma: float = 0.03
+    """Share of the force that the cell misses when the handle pitches: 1 - cos(14 degrees)."""
 
 
 class ForceState(NamedTuple):
@@ -133,7 +142,10 @@ def force_step(
     zero_n = np.array(zeros)
     force_n = smooth_n - zero_n
     zero_found = np.array(found)
-    return Force(load_n - zero_n, force_n, _sigma(model, force_n, zero_found), zero_found, np.array(still)), state
+    raw_n = load_n - zero_n
+    return Force(
+        raw_n, force_n, _sigma(params, model, (raw_n, force_n), zero_found), zero_found, np.array(still)
+    ), state
 
 
 def _follow_zero(
@@ -145,7 +157,7 @@ def _follow_zero(
     rows: list[tuple[float, bool, bool]] = []
     for t, load, rate in zip(t_s, load_n, spin, strict=True):
         near = since_s is None or abs(load - recent_n) < params.still_spread_n
-        light = not found or abs(load - zero_n) < params.zero_trust_n
+        light = not found or load - zero_n < params.zero_trust_n
         if rate < params.still_rad_s and near and light:
             since_s, recent_n = (t, load) if since_s is None else (since_s, recent_n + 0.1 * (load - recent_n))
             still = t - since_s >= params.still_s
@@ -158,9 +170,15 @@ def _follow_zero(
     return rows, state._replace(zero_n=zero_n, zero_found=found, still_since_s=since_s, recent_n=recent_n)
 
 
-def _sigma(model: DeviceModel, force_n: NDArray[np.float64], zero_found: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Add up the known errors: zero, sensitivity, and the pitch of the handle, of which the cell sees the cosine."""
-    zero_n = np.where(zero_found, 0.03, UNKNOWN_ZERO_N)
-    sensitivity = 0.01 if model.calibration.flags & 1 else 0.05
-    pitch = 0.02  # 1 - cos(pitch), root mean square for pitches of 12 degrees
-    return np.sqrt(zero_n**2 + (sensitivity**2 + pitch**2) * force_n**2)
+def _sigma(
+    params: ForceParams,
+    model: DeviceModel,
+    forces_n: tuple[NDArray[np.float64], NDArray[np.float64]],
+    zero_found: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Add up the known errors: zero, sensitivity, pitch of the handle, and what the low-pass has not followed yet."""
+    raw_n, force_n = forces_n
+    zero_n = np.where(zero_found, params.zero_sigma_n, UNKNOWN_ZERO_N)
+    sensitivity = params.sensitivity_sigma if model.calibration.flags & 1 else params.nominal_sigma
+    lag_n = raw_n - force_n
+    return np.sqrt(zero_n**2 + lag_n**2 + (sensitivity**2 + params.pitch_sigma**2) * force_n**2)

@@ -212,6 +212,8 @@ def _stroke(params: StrokeParams, rows: NDArray[np.float64]) -> list[Stroke]:
     if length_m < params.shortest_m:
         return []
     inner = np.flatnonzero((travel > params.edge_m) & (travel < length_m - params.edge_m))
+    if not len(inner):  # so fast that no sample lies between the ends
+        return []
     rows = rows[max(int(inner[0]) - 1, 0) : int(inner[-1]) + 2]
     begin_s, end_s = float(rows[0, 0]) - _delay_s(params), float(rows[-1, 0]) - _delay_s(params)
     up, left = float(rows[1:, 2].sum()), float(rows[1:, 3].sum())
