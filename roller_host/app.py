@@ -151,6 +151,8 @@ class LiveRun:
                 failure.append(error)
                 stop.set()
 
+        # Records and actions share this origin of time.
+        self._begin_s = time.monotonic()
         try:
             await stream(
                 radio,
@@ -235,6 +237,7 @@ class DashboardSession:
         self._stop = asyncio.Event()
         """Ends the newest link, running or still waiting for the one before it to end."""
         self._one_link = asyncio.Lock()
+        self._searching = False
         self._battery: int | None = None
         self._place = "", ""
         self._last_snapshot_s = float("-inf")
@@ -284,14 +287,27 @@ class DashboardSession:
             self._found = tuple(seen.values())
             self.mailbox.append(Rollers(tuple(self.choices())))
 
+        if self._searching:
+            return
+        self._searching = True
         problem = ""
+        self._note_search(LinkPhase.SCANNING)
         try:
             async with open_radio(self._real_radio()) as radio:
                 await radio.scan(SCAN_S, on_found=note)
         except LinkError as error:
             problem = str(error)
+        finally:
+            self._searching = False
+        self._note_search(LinkPhase.OFF)
+        problem = problem or ("" if seen else "No roller was seen. Switch it on and bring it near, then search again.")
         self._found = tuple(seen.values())
         self.mailbox.append(Rollers(tuple(self.choices()), problem))
+
+    def _note_search(self, phase: LinkPhase) -> None:
+        # While a link is held, the window shows that link and not a search beside it.
+        if not self._one_link.locked():
+            self.mailbox.append(LinkState(phase))
 
     async def _connect(self, choice: RollerChoice) -> None:
         self._stop.set()
@@ -309,6 +325,8 @@ class DashboardSession:
         """Keep a link to the roller until told to stop; its end, good or bad, reaches the window as a state."""
         spec = DEMO if choice.simulated else self._real_radio()
         options = replace(self._options, radio=spec, device=None if choice.simulated else choice.key, seconds=None)
+        # A file named by the person is for the first session; later ones get names of their own.
+        self._options = replace(self._options, out=None)
         live = LiveRun(options, lambda estimates: self._show(live, estimates), self.mailbox.append, self._note_battery)
         self._place, self._last_snapshot_s = ("", ""), float("-inf")
         try:
@@ -348,6 +366,7 @@ class DashboardSession:
                 contact_s=totals.contact_samples / rate_hz if rate_hz else 0.0,
                 battery_percent=self._battery,
                 recording=str(live.recorder.path) if live.recorder else "",
+                recording_problem=live.problem,
                 contact_s_by_place=dict(totals.contact_s_by_place),
                 band=band_of(pipeline.params.bands, *place),
                 calibrated=bool(pipeline.model.calibration.flags & 1),

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RADIOS = "demo | native | tcp:HOST:PORT | hci:TRANSPORT"
-_EXIT_CODES = "exit codes: 0 ok, 2 bad input, 3 no device, 4 link lost, 5 refused or incompatible"
+_EXIT_CODES = (
+    "exit codes: 0 ok, 2 bad input, 3 no device, 4 link lost, 5 refused or incompatible "
+    "(1 a mistake in the program, 130 ended by Ctrl-C before its work was done)"
+)
 
 
 def _seconds(text: str) -> float:
@@ -95,8 +98,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    arguments = build_parser().parse_args(argv)
-    from roller_host import commands  # noqa: PLC0415 - heavy; help must not wait for it
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command == "demo" and arguments.json and not arguments.headless:
+        parser.error("demo --json goes with --headless: a window prints nothing")
+    try:
+        from roller_host import commands  # noqa: PLC0415 - heavy; help must not wait for it
+    except KeyboardInterrupt:
+        return 130
 
     commands.quiet_libraries()
     known = {key: value for key, value in vars(arguments).items() if key in commands.Options.__dataclass_fields__}

@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 import time
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from firmware_protocol.codec import ProtocolError, VersionError
@@ -23,7 +24,7 @@ from roller_host.sessions.folder import data_folder
 from roller_host.sessions.source import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from roller_host.signal.estimates import Estimates, Stroke
@@ -41,7 +42,7 @@ def quiet_libraries() -> None:
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
     logging.getLogger("bleak").setLevel(logging.CRITICAL)
     # Bumble raises in the event loop when an answer comes to a request that was just given up.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").addFilter(lambda entry: "Host.on_packet" not in entry.getMessage())
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -51,6 +52,10 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nroller-host: stopped\n")
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python must not complain about it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:  # noqa: BLE001 - the top of the program, from where it reaches the person
         path = data_folder() / "last-error.txt"
         with suppress(OSError):
@@ -154,10 +159,10 @@ def run_headless(options: Options) -> int:
 
     async def session() -> None:
         stop = asyncio.Event()
-        _stop_on_signals(stop)
-        async with open_world(options.radio, options.seed) as (radio, known):
-            truth.update(known)
-            await live.run(radio, stop)
+        with _stopping_on_signals(stop):
+            async with open_world(options.radio, options.seed) as (radio, known):
+                truth.update(known)
+                await live.run(radio, stop)
 
     error: Exception | None = None
     try:
@@ -179,11 +184,20 @@ def _stroke_line(stroke: Stroke) -> str:
     )
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
+@contextmanager
+def _stopping_on_signals(stop: asyncio.Event) -> Generator[None]:
+    """Let SIGINT and SIGTERM set ``stop``, for as long as the loop runs."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # loop.add_signal_handler does not exist on Windows.
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    # loop.add_signal_handler does not exist on Windows.
+    before = {
+        number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_scan(options: Options) -> int:
@@ -244,8 +258,9 @@ def run_replay(path: Path, options: Options) -> int:
 
 
 def _check_readable(pipeline: Pipeline, path: Path) -> None:
-    if pipeline.totals.packets == 0 and pipeline.first_problem:
-        raise type(pipeline.first_problem)(f"nothing in {path} could be read: {pipeline.first_problem}")
+    if pipeline.totals.packets == 0:
+        problem = pipeline.first_problem or SessionError("there is no STREAM payload in it")
+        raise type(problem)(f"nothing in {path} could be replayed: {problem}")
 
 
 def run_dashboard(options: Options) -> int:

@@ -74,7 +74,7 @@ class Pipeline:
         """Descriptions that the device has not given: the reference device's are used."""
         self.totals = Totals()
         self.first_problem: ProtocolError | None = None
-        """What was wrong with the first payload that had to be skipped."""
+        """What was wrong with the first STREAM payload that had to be skipped."""
         self._seen: set[int] = set()
         self._halves: dict[tuple[str, int], bytes] = {}
         self._asked: dict[int, tuple[str, int]] = {}
@@ -113,7 +113,8 @@ class Pipeline:
             if record.source == "INFO" and isinstance(error, VersionError):
                 raise
             self.totals.bad_payloads += 1
-            self.first_problem = self.first_problem or error
+            if record.source == "STREAM":
+                self.first_problem = self.first_problem or error
             if str(error) != self._burst:
                 self._burst = str(error)
                 logger.warning("skipped a %s payload: %s", record.source, error)

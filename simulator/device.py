@@ -221,7 +221,7 @@ class Device:
         if not 8 <= samples <= 320:
             raise _RefusalError("BAD_PARAM")
         if not self.streaming:
-            self._before_s += samples / reference.FORCE_RATE_HZ
+            self._before_s += (samples + 1) / self._sensors.force_rate_hz
             self._sense(self._before_s)
         recent = np.array(self._recent)[-samples:]
         if len(recent) < samples:

@@ -24,8 +24,6 @@ from simulator.face import PATCHES, Ellipsoid, Face, tangent, tangent_axes
 from simulator.truth import GRID_HZ, TrueStroke, Truth, felt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 _MARGIN = 3  # grid points on either side of a group, for its derivatives
@@ -430,10 +428,3 @@ ROUTINE = tuple(
     for place in (((zone, ""),) if zone in zones.MIDLINE else ((zone, "left"), (zone, "right")))
 )
 """Up the face, then down the neck; left before right."""
-
-
-def massage(hand: Hand, rest_s: float = 2.5) -> Iterator[Truth]:
-    """Hold still in the start pose, then visit place after place for ever."""
-    yield hand.rest(rest_s)
-    while True:
-        yield hand.visit()

@@ -318,7 +318,7 @@ def test_nothing_but_garbage_is_bad_input(tmp_path, capsys):
     path.write_text("\n".join([header_line(), record_line(Record(0.0, "STREAM", "in", b"\x11"))]))
     code, _, err = replayed(capsys, path)
     assert code == 2
-    assert "could be read" in err
+    assert "could be replayed" in err
 
 
 def test_recording_of_another_protocol_is_incompatible(tmp_path, capsys):
@@ -362,3 +362,25 @@ def test_ctrl_c_in_a_replay_ends_without_a_traceback(capsys):
 
     assert commands.guarded(interrupted) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_capture_without_stream_payloads_is_bad_input(tmp_path, capsys):
+    path = tmp_path / "empty.jsonl"
+    path.write_text(header_line() + "\n")
+    code, _, err = replayed(capsys, path)
+    assert code == 2
+    assert "no STREAM payload" in err
+
+
+def test_a_byte_order_mark_before_a_capture_is_skipped(tmp_path, capsys):
+    path = tmp_path / "bom.jsonl"
+    lines = [header_line(), *(record_line(record) for record in session(2, 15).records)]
+    path.write_text("\n".join(lines), encoding="utf-8-sig")
+    assert replayed(capsys, path)[0] == 0
+
+
+def test_json_of_a_window_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["demo", "--json"])
+    assert ended.value.code == 2
+    assert "--headless" in capsys.readouterr().err

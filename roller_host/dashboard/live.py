@@ -162,6 +162,9 @@ class Header(QWidget):
             low = snapshot.battery_percent < 20
             battery = f"Battery {snapshot.battery_percent:.0f} %"
             self.battery.set_state(battery, "bad" if low else "good", f"{battery}, charge soon" if low else battery)
+        if snapshot.recording_problem:
+            self.recording.set_state("Recording stopped", "low", snapshot.recording_problem)
+            return
         name = PurePath(snapshot.recording).name
         self.recording.set_state(
             f"Rec {name}" if name else "", "bad", f"Recording to {snapshot.recording}" if name else ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ def run(
     window = MainWindow(session_factory(), theme)
     before = sys.excepthook
     sys.excepthook = _teller(window)
+    # Ctrl-C in the terminal closes the window; the presenter's timer lets Python notice it.
+    before_int = signal.signal(signal.SIGINT, lambda *_: QTimer.singleShot(0, window.close))
     try:
         window.show()
         choice = next((choice for choice in window.picker.choices() if choice.key == autoconnect), None)
@@ -69,6 +72,7 @@ def run(
         return app.exec()
     finally:
         sys.excepthook = before
+        signal.signal(signal.SIGINT, before_int)
 
 
 def _teller(window: MainWindow) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:

@@ -59,6 +59,8 @@ class Snapshot:
     """Thresholds where the roller is now, N."""
     calibrated: bool = False
     """Whether force comes from a calibration of this roller."""
+    recording_problem: str = ""
+    """Why recording stopped, in a sentence; empty while it goes on."""
 
 
 class LiveSession(Protocol):

@@ -80,7 +80,7 @@ def read_capture(path: Path) -> Iterator[Record]:
         When the file is no capture, or a line in it is not what it must be.
     """
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             _parse_header(path, lines.readline(LONGEST_LINE))
             problem = ""
             n = 1

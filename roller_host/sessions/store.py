@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -78,13 +78,17 @@ class Recorder:
                 db.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
                 db.execute("COMMIT")
         except sqlite3.Error as error:
+            # The reserved file holds nothing yet; it must not stand in the way of the next try.
+            with suppress(OSError):
+                path.unlink()
             raise SessionError(f"cannot record to {path}: {error}") from error
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
     def record(self, record: Record) -> None:
-        """Take a payload to be written; returns at once."""
-        self._queue.put((_INSERT_RECORD, record))
+        """Take a payload to be written; returns at once. After a failure to write there is nobody to take it."""
+        if self._thread.is_alive():
+            self._queue.put((_INSERT_RECORD, record))
 
     def act(self, t_s: float, action: str, detail: str = "") -> None:
         """Take note of what the person or the program did at ``t_s``, s since the session began."""
@@ -105,8 +109,10 @@ class Recorder:
                 db.execute("PRAGMA synchronous = FULL")
                 while self._write_batch(db):
                     pass
-                # A finished recording is one plain file, which can be copied and read from anywhere.
-                db.execute("PRAGMA journal_mode = DELETE")
+                # A finished recording is one plain file, which can be copied and read from anywhere. While somebody
+                # else reads it, it stays as it is; nothing is lost by that.
+                with suppress(sqlite3.OperationalError):
+                    db.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
             logger.debug("recording stopped", exc_info=error)
             self._on_error(f"Recording stopped: {error}. What was written so far is safe in {self.path}.")
