@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=45.0, help="how long to roll before the pictures are taken")
     arguments = parser.parse_args()
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ROLLER_HOST_DATA"] = folder
         return take(arguments.out, arguments.seconds)
@@ -48,7 +49,8 @@ def take(out: Path, seconds: float) -> int:
             window.set_mode(theme)
             QApplication.processEvents()
             path = out / f"{page}-{theme}.png"
-            window.grab_to(path)
+            if not window.grab_to(path):
+                raise SystemExit(f"cannot write {path}")
             print(f"wrote {path}")
 
     def begin() -> None:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from firmware_protocol.codec import ProtocolError, VersionError
 from firmware_protocol.zones import place_name
 from roller_host.app import DEMO, DashboardSession, LiveRun, Options, open_world
-from roller_host.link.states import Found, LinkError, LinkState, NoDeviceError
+from roller_host.link.radio import open_radio
+from roller_host.link.states import BadRadioError, Found, LinkError, LinkState, NoDeviceError
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.errors import SessionError
-from roller_host.sessions.folder import data_folder
+from roller_host.sessions.folder import already_there, data_folder
 from roller_host.sessions.source import open_source
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def run_headless(options: Options) -> int:
     def show_estimates(_: Estimates) -> None:
         nonlocal strokes_seen
         strokes = live.pipeline.totals.strokes
-        if options.show_strokes and not options.json:
+        if options.show_strokes and not options.json and len(strokes) > strokes_seen:
             progress.clear()
             for stroke in strokes[strokes_seen:]:
                 sys.stdout.write(_stroke_line(stroke) + "\n")
@@ -172,6 +173,10 @@ def run_headless(options: Options) -> int:
     progress.clear()
     if error is None and live.problem:
         error = SessionError(live.problem)
+    if error is None and live.pipeline.totals.packets == 0:
+        error = live.pipeline.first_problem
+    if error is None:
+        _say_assumed(live.pipeline, "the roller")
     result = live.summary() | ({"simulator": truth} if truth else {})
     return _finish(options, result, error, exit_code(error) if error else 0)
 
@@ -244,9 +249,7 @@ def run_replay(path: Path, options: Options) -> int:
         progress.clear()
         return _finish(options, {"recording": str(path)}, error, exit_code(error))
     progress.clear()
-    if pipeline.assumed:
-        assumed = ", ".join(sorted(pipeline.assumed))
-        sys.stderr.write(f"roller-host: {path} does not say its {assumed}: the reference device's is assumed\n")
+    _say_assumed(pipeline, str(path))
     result = pipeline.summary()
     # Compared as JSON, because that is how it was stored.
     matches = None if stored is None else json.loads(json.dumps(result)) == stored
@@ -255,6 +258,12 @@ def run_replay(path: Path, options: Options) -> int:
             "roller-host: the estimates differ from those of the live session; other versions may have made them\n"
         )
     return _finish(options, {**result, "recording": str(path), "matches_live": matches}, None, 0)
+
+
+def _say_assumed(pipeline: Pipeline, who: str) -> None:
+    if pipeline.assumed and pipeline.totals.packets:
+        assumed = ", ".join(sorted(pipeline.assumed))
+        sys.stderr.write(f"roller-host: {who} does not say its {assumed}: the reference device's is assumed\n")
 
 
 def _check_readable(pipeline: Pipeline, path: Path) -> None:
@@ -271,6 +280,13 @@ def run_dashboard(options: Options) -> int:
     if problem:
         sys.stderr.write(f"roller-host: {problem}\n")
         return BAD_INPUT
+    try:
+        if options.radio != DEMO:
+            open_radio(options.radio)
+        if options.out is not None and options.out.exists():
+            raise already_there(options.out)
+    except (BadRadioError, SessionError) as error:
+        return _finish(options, {}, error, BAD_INPUT)
     from roller_host.dashboard.run import run  # noqa: PLC0415
 
     autoconnect = DEMO if options.radio == DEMO else options.device

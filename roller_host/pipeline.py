@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_WARNINGS = 10
+"""Kinds of unreadable payloads that are told one by one; all of them are counted."""
+
 IMU6 = codec.STREAM_ID["IMU6"]
 EVENT = codec.STREAM_ID["EVENT"]
 NEEDED = {name: codec.STREAM_ID[name] for name in ("IMU6", "ROLL", "FORCE_RAW")}
@@ -80,7 +83,7 @@ class Pipeline:
         self._asked: dict[int, tuple[str, int]] = {}
         self._restart_timeline()
         self._offset_s = 0.0
-        self._burst = ""
+        self._told: set[str] = set()
 
     def _restart_timeline(self) -> None:
         self._timebase = TimebaseState()
@@ -115,13 +118,13 @@ class Pipeline:
             self.totals.bad_payloads += 1
             if record.source == "STREAM":
                 self.first_problem = self.first_problem or error
-            if str(error) != self._burst:
-                self._burst = str(error)
+            # Once for each kind: a device that keeps sending nonsense must not flood the terminal.
+            if str(error) not in self._told and len(self._told) < MOST_WARNINGS:
+                self._told.add(str(error))
                 logger.warning("skipped a %s payload: %s", record.source, error)
         return None
 
     def _stream(self, packet: Packet) -> Estimates | None:
-        self._burst = ""
         self.totals.packets += 1
         self.totals.unknown_blocks += packet.unknown_stream is not None
         self._seen.update(block.stream_id for block in packet.blocks)

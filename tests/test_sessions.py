@@ -472,3 +472,10 @@ def test_recording_costs_the_session_no_time(tmp_path, massage):
     recorder.close()
     assert taken_s < 1.0
     assert list(open_recording(tmp_path / "a.sqlite").records()) == massage[0]
+
+
+def test_parameters_that_are_no_numbers_are_refused():
+    parts = json.loads(params_json(SignalParams()))
+    parts["force"]["low_pass_hz"] = "fast"
+    with pytest.raises(SessionError, match="not understood"):
+        params_from_json(json.dumps(parts))

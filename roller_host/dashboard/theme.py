@@ -206,7 +206,7 @@ def style_sheet(look: Look) -> str:
     """Style sheet of the window for a colour scheme."""
     return f"""
     QWidget {{ color: {look.ink}; }}
-    QMainWindow, QWidget#page {{ background: {look.page}; }}
+    QMainWindow, QMessageBox, QWidget#page {{ background: {look.page}; }}
     QLabel, QWidget#plain {{ background: transparent; }}
     QLabel[role="dim"] {{ color: {look.dim}; }}
     QLabel[role="problem"] {{ color: {look.bad}; }}

@@ -42,7 +42,7 @@ _NEEDS_PAIRING: Final = (0x05, 0x08, 0x0C, 0x0F)
 class LinkTimes:
     """How patient the link is, s. Shorter times notice trouble earlier and give up more often."""
 
-    connect_s: float = 10.0
+    connect_s: float = 6.0
     retries_s: tuple[float, ...] = (0.25, 0.5)
     """Pauses between attempts to connect; there is one attempt more than pauses."""
     step_s: float = 5.0

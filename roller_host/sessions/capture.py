@@ -80,7 +80,7 @@ def read_capture(path: Path) -> Iterator[Record]:
         When the file is no capture, or a line in it is not what it must be.
     """
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with path.open(encoding="utf-8-sig", errors="replace") as lines:
             _parse_header(path, lines.readline(LONGEST_LINE))
             problem = ""
             n = 1
@@ -95,7 +95,7 @@ def read_capture(path: Path) -> Iterator[Record]:
                         problem = f"{n}: {error}"
             if problem:
                 logger.warning("%s: the last line is incomplete and was left out (line %s)", path, problem)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise SessionError(f"cannot read {path}: {error}") from error
 
 

@@ -42,6 +42,9 @@ def params_from_json(text: str) -> SignalParams:
     """
     try:
         parts: dict[str, Any] = json.loads(text)
+        numbers = [value for name in ("force", "comfort", "strokes", "zones") for value in parts[name].values()]
+        if not all(isinstance(value, int | float) for value in numbers):
+            raise TypeError("a value is no number")  # noqa: TRY301 - one message for all that can be wrong
         return SignalParams(
             ForceParams(**parts["force"]),
             ComfortParams(**parts["comfort"]),
@@ -49,7 +52,7 @@ def params_from_json(text: str) -> SignalParams:
             ZoneParams(**parts["zones"]),
             {(zone, side): Band(*thresholds) for zone, side, *thresholds in parts["bands"]},
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SessionError(
             f"the parameters in the recording are not understood ({error}): use the version that made it"
         ) from error
