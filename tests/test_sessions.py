@@ -476,6 +476,6 @@ def test_recording_costs_the_session_no_time(tmp_path, massage):
 
 def test_parameters_that_are_no_numbers_are_refused():
     parts = json.loads(params_json(SignalParams()))
-    parts["force"]["low_pass_hz"] = "fast"
+    parts["force"]["still_s"] = "long"
     with pytest.raises(SessionError, match="not understood"):
         params_from_json(json.dumps(parts))
