@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import signal
+
+from roller_host.signal.lowpass import lowpass_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,12 +75,6 @@ class Force(NamedTuple):
     """The roller has been held still, and its load steady, for as long as finding a zero takes."""
 
 
-@functools.cache
-def _sos(low_pass_hz: float, fs_hz: float) -> NDArray[np.float64]:
-    # A slow IMU leaves no room for the wanted cut-off.
-    return np.asarray(signal.butter(2, min(low_pass_hz, 0.45 * fs_hz), fs=fs_hz, output="sos"))
-
-
 def head_load(
     model: DeviceModel, samples: Samples, rate_rad_s: NDArray[np.float64], last_rate: NDArray[np.float64], fs_hz: float
 ) -> NDArray[np.float64]:
@@ -132,9 +126,8 @@ def force_step(
     """
     last_rate = rate_rad_s[0] if state.last_rate is None else state.last_rate
     load_n = samples.cell_n - head_load(model, samples, rate_rad_s, last_rate, fs_hz)
-    sos = _sos(params.low_pass_hz, fs_hz)
-    zi = signal.sosfilt_zi(sos) * load_n[0] if state.filter_zi is None else state.filter_zi
-    smooth_n, zi = signal.sosfilt(sos, load_n, zi=zi)
+    smooth, zi = lowpass_step(params.low_pass_hz, fs_hz, state.filter_zi, load_n[:, np.newaxis])
+    smooth_n = smooth[:, 0]
     state = state._replace(filter_zi=zi, last_rate=rate_rad_s[-1])
     spin = np.sqrt(np.einsum("ij,ij->i", rate_rad_s, rate_rad_s))
     rows, state = _follow_zero(params, state, samples.t_s.tolist(), smooth_n.tolist(), spin.tolist(), fs_hz)

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import signal
 
 from firmware_protocol.zones import PLACES
 from roller_host.signal.comfort import Comfort
 from roller_host.signal.estimates import Stroke
+from roller_host.signal.lowpass import lowpass_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,12 +81,6 @@ class StrokeInput(NamedTuple):
     places: list[int]
 
 
-@functools.cache
-def _sos(low_pass_hz: float, fs_hz: float) -> NDArray[np.float64]:
-    # A slow IMU leaves no room for the wanted cut-off.
-    return np.asarray(signal.butter(2, min(low_pass_hz, 0.45 * fs_hz), fs=fs_hz, output="sos"))
-
-
 def _delay_s(params: StrokeParams) -> float:
     """Group delay of the low-pass at low frequencies: that of a second-order Butterworth filter."""
     return math.sqrt(2.0) / (2 * math.pi * params.low_pass_hz)
@@ -149,9 +142,7 @@ def stroke_step(
     rolled_m = samples.roll_rad * model.geometry.roller_radius_m
     # The axes pass the same filter as the distance, so that both lag alike.
     columns = np.column_stack([rolled_m, tangent_axes(samples.rotation, model)])
-    sos = _sos(params.low_pass_hz, fs_hz)
-    zi = signal.sosfilt_zi(sos)[:, :, np.newaxis] * columns[0] if state.filter_zi is None else state.filter_zi
-    smooth, zi = signal.sosfilt(sos, columns, axis=0, zi=zi)
+    smooth, zi = lowpass_step(params.low_pass_hz, fs_hz, state.filter_zi, columns)
     smooth_m, up, left, flat = smooth.T
     steps = smooth_m - np.concatenate([[smooth_m[0] if state.last_m is None else state.last_m], smooth_m[:-1]])
     speed = steps * fs_hz
