@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Stream packets as numpy arrays: the host's way of reading what `codec` reads one sample at a time."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from firmware_protocol import codec, layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
 _NUMPY_CODE = {"u8": "u1", "i8": "i1", "u16": "<u2", "i16": "<i2", "u32": "<u4", "i32": "<i4"}
 
@@ -35,15 +41,18 @@ class Packet(NamedTuple):
     """Device clock at the first sample of the first block, low 32 bits, us."""
     blocks: tuple[Block, ...]
     unknown_stream: int | None
-    """Id of an unknown block at which reading stopped, else None."""
+    """First stream that is not known, else None."""
+
+
+def record_dtype(fields: Sequence[tuple[str, str, str, float, str]]) -> np.dtype[np.void]:
+    """Packed structured dtype of integer fields of `layout`; KeyError for types that numpy does not have."""
+    return np.dtype([(field[0], _NUMPY_CODE[field[1]]) for field in fields])
 
 
 def sample_dtype(stream_id: int) -> np.dtype[np.void] | None:
     """Structured dtype of one sample of a stream; None for streams of 24-bit values, which numpy does not have."""
     fields = codec.STREAM_FIELDS[stream_id]
-    if any(field[1] == "i24" for field in fields):
-        return None
-    return np.dtype([(field[0], _NUMPY_CODE[field[1]]) for field in fields])
+    return None if any(field[1] == "i24" for field in fields) else record_dtype(fields)
 
 
 def _uniform_code(stream_id: int) -> str | None:
@@ -68,15 +77,22 @@ def _read_samples(stream_id: int, payload: bytes, start: int, count: int) -> NDA
     return (unsigned ^ 0x800000) - 0x800000
 
 
-def decode_packet(payload: bytes) -> Packet:
+def decode_packet(payload: bytes, sizes: Mapping[int, int] | None = None) -> Packet:
     """Decode a stream packet into one array per block.
+
+    Parameters
+    ----------
+    payload : bytes
+        One notification of STREAM.
+    sizes : mapping, optional
+        Sample size by stream id, from STREAM_INFO, of streams that this version does not know.
 
     Raises
     ------
     ProtocolError
         When the packet is truncated or of another protocol major.
     """
-    header, places, unknown = codec.walk_packet(payload)
+    header, places, unknown = codec.walk_packet(payload, sizes)
     blocks = tuple(
         Block(stream_id, offset_us, period_us, _read_samples(stream_id, payload, start, count))
         for stream_id, count, offset_us, period_us, start in places

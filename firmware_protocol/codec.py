@@ -66,9 +66,11 @@ REPLIES = {op: (fields, namedtuple(name + "_reply", _names(fields))) for op, nam
 
 
 def uuid_of(name):
-    """128-bit UUID, as a string, of the roller ``"SERVICE"`` or of a characteristic by name."""
+    """128-bit UUID, as a string, of the roller ``"SERVICE"``, of ``"TAKEN"`` or of a characteristic by name."""
     if name == "SERVICE":
         return layout.BASE_UUID.format(layout.SERVICE_SLOT)
+    if name == "TAKEN":
+        return layout.BASE_UUID.format(layout.TAKEN_SLOT)
     for slot, known, _, _ in layout.CHARACTERISTICS:
         if known == name:
             return layout.BASE_UUID.format(slot)
@@ -99,6 +101,7 @@ def struct_format(fields):
     return "<" + "".join(codes) if all(codes) else None
 
 
+_unpack_from = struct.unpack_from
 _PACKET_FORMAT = struct_format(layout.PACKET_HEADER)
 _BLOCK_FORMAT = struct_format(layout.BLOCK_HEADER)
 _OFFSET_STEP_US = layout.BLOCK_HEADER[2][3]
@@ -174,8 +177,9 @@ def encode_record(name, record):
     Raises
     ------
     ProtocolError
-        When a value does not fit its field.
+        When a value does not fit its field or makes no sense.
     """
+    _check_record(name, record)
     payload = pack_fields(RECORDS[name][0], record)
     if name in ("CALIBRATION", "GEOMETRY"):
         payload = payload[:-2] + struct.pack("<H", crc16(payload[:-2]))
@@ -188,7 +192,8 @@ def decode_record(name, payload):
     Raises
     ------
     ProtocolError
-        When the record is too short or its CRC is wrong; `VersionError` when the protocol major in INFO is not ours.
+        When the record is too short, its CRC is wrong or a value makes no sense; `VersionError` when the protocol major
+        in INFO is not ours.
     """
     fields, make = RECORDS[name]
     record = unpack_fields(fields, payload, name, 0, make)
@@ -197,7 +202,25 @@ def decode_record(name, payload):
     if name == "INFO" and record.proto_major != layout.PROTOCOL_MAJOR:
         ours, theirs = layout.PROTOCOL_MAJOR, record.proto_major
         raise VersionError(f"the roller speaks protocol {theirs}.x, this program {ours}.x")
+    _check_record(name, record)
     return record
+
+
+def _check_record(name, record):
+    """No sensitivity, no radius or axes that are no directions would poison every later number."""
+    if name == "CALIBRATION" and record.n_per_count == 0:
+        raise ProtocolError("CALIBRATION: n_per_count is 0")
+    if name != "GEOMETRY":
+        return
+    if record.roller_radius_m == 0 or record.encoder_sign not in (1, -1):
+        raise ProtocolError(f"GEOMETRY: radius {record.roller_radius_m}, encoder sign {record.encoder_sign}")
+    axle = (record.axle_x, record.axle_y, record.axle_z)
+    press = (record.press_x, record.press_y, record.press_z)
+    for axis in (axle, press):
+        if abs(sum([v * v for v in axis]) - 1) > 0.01:
+            raise ProtocolError(f"GEOMETRY: {axis} is no unit vector")
+    if abs(sum([a * b for a, b in zip(axle, press)])) > 0.1:  # noqa: B905 - MicroPython
+        raise ProtocolError(f"GEOMETRY: axle {axle} and press {press} are not at right angles")
 
 
 def _pack_sample(stream_id, sample):
@@ -217,11 +240,12 @@ def _pack_sample(stream_id, sample):
 def _unpack_samples(stream_id, payload, start, count):
     sample_format = _SAMPLE_FORMAT[stream_id]
     step = _SAMPLE_SIZE[stream_id]
+    starts = range(start, start + count * step, step)
     if sample_format is not None:
-        return [struct.unpack_from(sample_format, payload, start + i * step) for i in range(count)]
+        return [_unpack_from(sample_format, payload, at) for at in starts]
     samples = []
-    for i in range(count):
-        low, high = struct.unpack_from("<Hb", payload, start + i * step)
+    for at in starts:
+        low, high = _unpack_from("<Hb", payload, at)
         samples.append(((high << 16) | low,))
     return samples
 
@@ -257,8 +281,16 @@ def encode_packet(flags, seq, t0_us, blocks, ptype=layout.PTYPE_LIVE):
     return b"".join(parts)
 
 
-def walk_packet(payload):
+def walk_packet(payload, sizes=None):
     """Check a stream packet and locate its blocks without reading their samples.
+
+    Parameters
+    ----------
+    payload : bytes
+        One notification of STREAM.
+    sizes : dict, optional
+        Sample size by stream id, from STREAM_INFO, of streams that this version does not know: their blocks are
+        stepped over.
 
     Returns
     -------
@@ -267,7 +299,7 @@ def walk_packet(payload):
     places : list of (stream_id, count, offset_us, period_us, start)
         Each known block, and where in ``payload`` its samples start.
     unknown_stream : int or None
-        Id at which reading had to stop; what stands before it is kept.
+        First stream that is not known. Without its size reading stops there, and what stands before it is kept.
 
     Raises
     ------
@@ -277,35 +309,41 @@ def walk_packet(payload):
     length = len(payload)
     if length < _PACKET_HEADER_SIZE:
         raise ProtocolError(f"stream packet: {length} bytes, the header alone takes {_PACKET_HEADER_SIZE}")
-    header = struct.unpack_from(_PACKET_FORMAT, payload, 0)
+    header = _unpack_from(_PACKET_FORMAT, payload, 0)
     if header[0] >> 4 != layout.PROTOCOL_MAJOR:
         raise VersionError(f"stream packet: type {header[0]:#04x} is not of protocol {layout.PROTOCOL_MAJOR}.x")
     places = []
+    unknown = None
     start = _PACKET_HEADER_SIZE
     while start < length:
         if length - start < _BLOCK_HEADER_SIZE:
             raise ProtocolError(f"stream packet: {length - start} bytes left over, too few for a block")
-        stream_id, count, offset, period_us = struct.unpack_from(_BLOCK_FORMAT, payload, start)
-        if stream_id not in _SAMPLE_SIZE:
-            return header, places, stream_id
+        stream_id, count, offset, period_us = _unpack_from(_BLOCK_FORMAT, payload, start)
+        size = _SAMPLE_SIZE.get(stream_id)
+        if size is None:
+            unknown = stream_id if unknown is None else unknown
+            size = sizes.get(stream_id) if sizes else None
+            if size is None:
+                break
         start += _BLOCK_HEADER_SIZE
-        end = start + count * _SAMPLE_SIZE[stream_id]
+        end = start + count * size
         if end > length:
             raise ProtocolError(f"stream packet: block {stream_id:#04x} is cut off, {end - length} bytes are missing")
-        places.append((stream_id, count, offset * _OFFSET_STEP_US, period_us, start))
+        if stream_id in _SAMPLE_SIZE:
+            places.append((stream_id, count, offset * _OFFSET_STEP_US, period_us, start))
         start = end
-    return header, places, None
+    return header, places, unknown
 
 
-def decode_packet(payload):
-    """Decode a stream packet into raw samples, one tuple per sample.
+def decode_packet(payload, sizes=None):
+    """Decode a stream packet into raw samples, one tuple per sample; ``sizes`` as in `walk_packet`.
 
     Raises
     ------
     ProtocolError
         When the packet is truncated; `VersionError` when it is of another protocol major.
     """
-    header, places, unknown = walk_packet(payload)
+    header, places, unknown = walk_packet(payload, sizes)
     blocks = [
         Block(stream_id, offset_us, period_us, _unpack_samples(stream_id, payload, start, count))
         for stream_id, count, offset_us, period_us, start in places

@@ -32,6 +32,8 @@ TYPES = {
 
 BASE_UUID = "06e8{:04x}-fc88-4344-96df-0d7b6fcd2219"
 SERVICE_SLOT = 0x0001
+TAKEN_SLOT = 0x0006
+"""Not a service: a roller that is connected already advertises this UUID beside its name."""
 CHARACTERISTICS = (
     (0x0002, "INFO", ("read",), "identity and capabilities, an INFO record"),
     (0x0003, "CONTROL", ("write", "indicate"), "requests in, responses out, one at a time"),
@@ -39,6 +41,22 @@ CHARACTERISTICS = (
     (0x0005, "STATUS", ("read", "notify"), "a STATUS record, on change, at most once a second"),
 )
 """Slot, name, properties, content. A slot is never reused."""
+STANDARD_SERVICES = (
+    (0x180F, "Battery", ((0x2A19, "Battery Level", ("read", "notify"), "u8, percent"),)),
+    (
+        0x180A,
+        "Device Information",
+        (
+            (0x2A29, "Manufacturer Name", ("read",), "text"),
+            (0x2A24, "Model Number", ("read",), "text"),
+            (0x2A25, "Serial Number", ("read",), "the device_id of INFO as 16 hex digits"),
+            (0x2A26, "Firmware Revision", ("read",), "text, the firmware's own version"),
+            (0x2A27, "Hardware Revision", ("read",), "the hw_rev of INFO in decimal"),
+            (0x2A28, "Software Revision", ("read",), "protocol version, MAJOR.MINOR"),
+        ),
+    ),
+)
+"""16-bit UUID, name, characteristics (UUID, name, properties, content). All texts are UTF-8."""
 
 # --- Records ----------------------------------------------------------------------------------------------------------
 
@@ -49,24 +67,30 @@ INFO = (
     ("device_id", "bytes:8", "", 1, "unique per device, constant; the identity of the roller on every system"),
     ("boot_id", "u32", "", 1, "random at each boot; a change means a new device clock"),
     ("max_packet", "u16", "B", 1, "longest stream packet that the device sends"),
-    ("security_mode", "u8", "", 1, "0 open, 1 encrypted, 2 encrypted and bonded, 3 authenticated"),
+    ("security_mode", "u8", "", 1, "see Security modes"),
     ("hw_rev", "u8", "", 1, "hardware revision"),
 )
 
 STATUS = (
-    ("state", "u8", "", 1, "0 idle, 1 streaming, 2 offline log, 3 charging, 4 fault"),
+    ("state", "u8", "", 1, "see States"),
     ("flags", "u8", "bits", 1, "see Status flags"),
     ("battery_v", "u16", "V", 1e-3, "battery voltage"),
     ("temp_c", "i16", "degC", 1e-2, "temperature at the load cell"),
     ("faults", "u16", "bits", 1, "see Fault bits"),
-    ("dropped", "u32", "packets", 1, "stream packets dropped by the device since START"),
+    (
+        "dropped",
+        "u32",
+        "packets",
+        1,
+        "live packets since START that were not sent for want of room; the ring holds them",
+    ),
 )
 
 CALIBRATION = (
     ("version", "u8", "", 1, "layout version of this record, 1"),
     ("flags", "u8", "bits", 1, "b0 force calibrated with weights, b1 head mass and force axis identified by a tumble"),
     ("cell_serial", "u16", "", 1, "serial number of the load cell"),
-    ("zero_counts", "i32", "counts", 1, "ADC reading of the unloaded cell"),
+    ("zero_counts", "i32", "counts", 1, "ADC reading without any load, the weight of the head taken off as well"),
     ("n_per_count", "f32", "N/count", 1, "sensitivity along the force axis"),
     ("head_mass_kg", "u16", "kg", 1e-4, "mass carried by the cell: roller, axle, fork"),
     ("tempco_ppm_k", "i16", "ppm/K", 1, "temperature coefficient of the sensitivity"),
@@ -105,12 +129,17 @@ GEOMETRY = (
 # --- Stream packets ---------------------------------------------------------------------------------------------------
 
 PACKET_HEADER = (
-    ("ptype", "u8", "", 1, "0x10 live; the high nibble is the protocol major"),
+    ("ptype", "u8", "", 1, "see Packet types; the high nibble is the protocol major"),
     ("flags", "u8", "bits", 1, "see Packet flags"),
-    ("seq", "u32", "", 1, "+1 per packet since START, from 0"),
+    ("seq", "u32", "", 1, "+1 per packet since START, from 0; in log packets +1 per packet ever logged"),
     ("t0_us", "u32", "us", 1, "device clock at the first sample of the first block, low 32 bits"),
 )
-PTYPE_LIVE = 0x10
+PTYPE_LIVE, PTYPE_BACKFILL, PTYPE_LOG = 0x10, 0x11, 0x12
+PACKET_TYPES = (
+    (PTYPE_LIVE, "LIVE", "sent as it was measured"),
+    (PTYPE_BACKFILL, "BACKFILL", "sent again: the live packet of the same seq, equal but for ptype and LAST"),
+    (PTYPE_LOG, "LOG", "recorded without a host; numbered on its own"),
+)
 
 BLOCK_HEADER = (
     ("stream_id", "u8", "", 1, "see Streams"),
@@ -132,8 +161,18 @@ STREAMS = (
             ("acc_z", "i16", "counts", 1, ""),
         ),
     ),
+    (0x02, "FORCE", (("force", "i16", "N", 1e-3, "n_per_count * (reading - zero), nothing else"),)),
     (0x03, "ROLL", (("angle", "u16", "turn", 1 / 65536, "roller angle relative to the handle, wraps"),)),
     (0x04, "FORCE_RAW", (("force", "i24", "counts", 1, "load-cell reading as converted"),)),
+    (
+        0x05,
+        "QUAT",
+        (
+            ("x", "i16", "", 1 / 32767, "orientation q_world_body of a device that fuses by itself; w follows, w >= 0"),
+            ("y", "i16", "", 1 / 32767, ""),
+            ("z", "i16", "", 1 / 32767, ""),
+        ),
+    ),
     (
         0x06,
         "EVENT",
@@ -143,18 +182,20 @@ STREAMS = (
             ("value", "i16", "", 1, "depends on the code"),
         ),
     ),
+    (0x07, "TEMP", (("temp", "i16", "degC", 1e-2, "temperature at the load cell"),)),
 )
 """Id, name, fields of one sample. Samples of a block follow each other without padding."""
 
 EVENTS = (
     (1, "CONTACT_ON", "the device's own contact logic saw the skin"),
     (2, "CONTACT_OFF", "and lost it"),
-    (3, "OVERLOAD", "the load cell clipped"),
-    (4, "HAPTIC_START", "arg: pattern"),
-    (5, "HAPTIC_STOP", ""),
+    (3, "OVERLOAD", "arg: 1 the load cell began to clip, 0 it does no longer"),
+    (4, "HAPTIC_START", "arg: pattern; value: slot of the rule that started it, -1 for a request"),
+    (5, "HAPTIC_STOP", "the motor stopped"),
     (6, "BUTTON", "arg: 1 pressed, 0 released"),
     (7, "LOW_BATTERY", "arg: percent left"),
     (8, "TARE", "new zero in counts, 24 bits: arg is bits 16 to 23 (sign included), value the low 16 bits"),
+    (9, "FAULT", "arg: bit of Fault bits; value: 1 it appeared, 0 it went away"),
 )
 
 # --- Control ----------------------------------------------------------------------------------------------------------
@@ -173,19 +214,30 @@ RESPONSE_MARKER = 0xF0
 
 REQUESTS = (
     (0x00, "PING", (("echo", "rest:16", "", 1, "any bytes"),), (("echo", "rest:16", "", 1, "the same bytes"),)),
+    (0x01, "STREAM_LIST", (), (("ids", "rest:16", "", 1, "ids of the streams that this device has, one byte each"),)),
     (
         0x02,
         "STREAM_INFO",
-        (("stream_id", "u8", "", 1, "stream asked for"),),
+        (("stream_id", "u8", "", 1, "stream asked for; NOT_SUPPORTED when the device has none such"),),
         (
             ("stream_id", "u8", "", 1, "the same"),
             ("element", "u8", "", 1, "1 i16, 2 u16, 3 i24, 4 mixed"),
             ("channels", "u8", "", 1, "values per sample"),
             ("sample_size", "u8", "B", 1, "bytes per sample, so that an unknown stream can be stepped over"),
-            ("scale_a", "f32", "per count", 1, "IMU6: rad/s; ROLL: rad; FORCE_RAW, EVENT: 1"),
-            ("scale_b", "f32", "per count", 1, "IMU6: m/s2; else 0"),
-            ("rate_mask", "u32", "bits", 1, "bit i: RATES_HZ[i] is offered"),
+            ("scale_a", "f32", "per count", 1, "see Streams"),
+            ("scale_b", "f32", "per count", 1, "IMU6: m/s2 of the accelerometer; else 0"),
+            ("rate_mask", "u32", "bits", 1, "bit i: RATES_HZ[i] is offered; 0: samples come as things happen"),
         ),
+    ),
+    (
+        0x03,
+        "CONFIG",
+        (
+            ("stream_id", "u8", "", 1, "IMU6 (ROLL and QUAT follow it) or FORCE_RAW (FORCE follows it)"),
+            ("rate_index", "u8", "", 1, "index into RATES_HZ; must be in the rate_mask of the stream"),
+            ("range_index", "u8", "", 1, "see IMU ranges; 0 for other streams"),
+        ),
+        (("rate_hz", "f32", "Hz", 1, "rate as measured by the device's clock; the scales of STREAM_INFO follow"),),
     ),
     (
         0x04,
@@ -193,7 +245,7 @@ REQUESTS = (
         (
             ("stream_mask", "u16", "bits", 1, "bit n: stream id n"),
             ("flush_ms", "u8", "ms", 1, "packet period, 20 to 200"),
-            ("linger_s", "u8", "s", 1, "keep sampling after a link loss; 0 stops at once"),
+            ("linger_s", "u8", "s", 1, "keep sampling into the ring after a link loss; 0 stops at once"),
         ),
         (
             ("session_id", "u32", "", 1, "new at each START"),
@@ -205,8 +257,20 @@ REQUESTS = (
         "STOP",
         (),
         (
-            ("last_seq", "u32", "", 1, "number of the last packet sent"),
-            ("dropped", "u32", "packets", 1, "packets dropped since START"),
+            ("last_seq", "u32", "", 1, "number of the last packet made; 0 when there was none"),
+            ("dropped", "u32", "packets", 1, "as in STATUS"),
+        ),
+    ),
+    (
+        0x06,
+        "BACKFILL",
+        (
+            ("first", "u32", "", 1, "first packet wanted"),
+            ("last", "u32", "", 1, "last packet wanted"),
+        ),
+        (
+            ("count", "u16", "packets", 1, "packets of the range that are held and will be sent"),
+            ("first_available", "u32", "", 1, "oldest packet that is held"),
         ),
     ),
     (
@@ -217,6 +281,15 @@ REQUESTS = (
             ("t2_us", "u64", "us", 1, "device clock when the request arrived"),
             ("dt_us", "u16", "us", 1, "time from then to sending the response"),
         ),
+    ),
+    (
+        0x08,
+        "SET_WALL",
+        (
+            ("unix_us", "u64", "us", 1, "time of day now, UTC, since 1970"),
+            ("tz_min", "i16", "min", 1, "local time minus UTC, -720 to 840"),
+        ),
+        (),
     ),
     (
         0x09,
@@ -234,6 +307,100 @@ REQUESTS = (
         (("half", "bytes:16", "", 1, "that half"),),
     ),
     (
+        0x0B,
+        "CAL_WRITE",
+        (
+            ("page", "u8", "", 1, "0 first half of a new CALIBRATION record, 1 second half"),
+            ("half", "bytes:16", "", 1, "that half; kept aside until CAL_COMMIT"),
+        ),
+        (),
+    ),
+    (0x0C, "CAL_COMMIT", (("crc16", "u16", "", 1, "the crc16 field of the record that was written"),), ()),
+    (
+        0x0D,
+        "HAPTIC_RULE",
+        (
+            ("slot", "u8", "", 1, "see Haptic slots"),
+            ("source", "u8", "", 1, "see Haptic sources"),
+            ("compare", "u8", "", 1, "0 rule off, 1 fires above the level, 2 fires below it"),
+            ("level", "i16", "", 1, "in the unit of the source"),
+            (
+                "hysteresis",
+                "i16",
+                "",
+                1,
+                "the condition ends when the value is back beyond the level by so much, 0 or more",
+            ),
+            ("hold_ms", "u16", "ms", 1, "how long the condition must last until the rule fires"),
+            ("pattern", "u8", "", 1, "see Haptic patterns, 1 or more"),
+            ("cooldown_ms", "u8", "ms", 100, "it fires again after so long while the condition lasts; 0: once"),
+        ),
+        (),
+    ),
+    (
+        0x0E,
+        "HAPTIC_PLAY",
+        (
+            ("pattern", "u8", "", 1, "see Haptic patterns; 0 stops the motor"),
+            ("strength", "u8", "%", 1, "0 to 100"),
+            ("repeat", "u8", "", 1, "how often, 1 to 10"),
+        ),
+        (),
+    ),
+    (
+        0x0F,
+        "LED",
+        (
+            ("red", "u8", "", 1, "0 to 255; a single-colour LED takes the largest of the three"),
+            ("green", "u8", "", 1, ""),
+            ("blue", "u8", "", 1, ""),
+            ("mode", "u8", "", 1, "see LED modes"),
+        ),
+        (),
+    ),
+    (0x10, "IDENTIFY", (("seconds", "u8", "s", 1, "blink and buzz for so long; 0 stops"),), ()),
+    (
+        0x11,
+        "LOG_INFO",
+        (),
+        (
+            ("first", "u32", "", 1, "oldest log packet held"),
+            ("last", "u32", "", 1, "newest; without meaning when used is 0"),
+            ("used", "u32", "B", 1, "flash taken; 0 when the log is empty"),
+            ("sessions", "u16", "", 1, "sessions in the log"),
+        ),
+    ),
+    (
+        0x12,
+        "LOG_READ",
+        (
+            ("first", "u32", "", 1, "first log packet wanted"),
+            ("count", "u16", "packets", 1, "how many, 1 or more"),
+        ),
+        (("count", "u16", "packets", 1, "how many follow on STREAM as log packets; the last has flag LAST"),),
+    ),
+    (
+        0x13,
+        "LOG_ADVANCE",
+        (("next", "u32", "", 1, "log packets before this one are safe with the host: free them"),),
+        (),
+    ),
+    (0x14, "SLEEP", (), ()),
+    (0x15, "REBOOT", (("mode", "u8", "", 1, "0 restart, 1 bootloader for a firmware update"),), ()),
+    (0x16, "FACTORY_RESET", (), ()),
+    (0x17, "SELF_TEST", (), (("passed", "u32", "bits", 1, "see Self-test bits"),)),
+    (
+        0x18,
+        "SESSION",
+        (),
+        (
+            ("session_id", "u32", "", 1, "of the latest START; 0 when there was none since boot"),
+            ("first_available", "u32", "", 1, "oldest packet of it that is held; next_seq when there is none"),
+            ("next_seq", "u32", "", 1, "number of the next live packet"),
+            ("state", "u8", "", 1, "see States"),
+        ),
+    ),
+    (
         0x19,
         "GEOMETRY_READ",
         (
@@ -241,6 +408,16 @@ REQUESTS = (
             ("page", "u8", "", 1, "0 first half of the GEOMETRY record, 1 second half"),
         ),
         (("half", "bytes:16", "", 1, "that half"),),
+    ),
+    (
+        0x1A,
+        "LOG_SESSION",
+        (("index", "u16", "", 1, "which session of the log, from 0; BAD_PARAM beyond the last"),),
+        (
+            ("first", "u32", "", 1, "its first log packet"),
+            ("last", "u32", "", 1, "its last log packet"),
+            ("unix_us", "u64", "us", 1, "time of day at its beginning, UTC; 0 when the device did not know"),
+        ),
     ),
 )
 """Op, name, fields of the request, fields of the reply."""
@@ -251,8 +428,8 @@ RESPONSE_STATUS = (
     (2, "BAD_LENGTH", "the request is too short or too long"),
     (3, "BAD_PARAM", "an argument is out of range"),
     (4, "BAD_STATE", "not in this state, for instance STOP while idle"),
-    (5, "BUSY", "a request is still being worked on"),
-    (6, "MTU_TOO_SMALL", "streaming these blocks needs an MTU of at least 100"),
+    (5, "BUSY", "a transfer or a request is still being worked on"),
+    (6, "MTU_TOO_SMALL", "streaming needs an MTU of at least 100; FORCE and EVENT alone do with less"),
     (7, "NOT_PERMITTED", "needs pairing or the button"),
     (8, "NOT_SUPPORTED", "this hardware has no such part"),
     (9, "RANGE_GONE", "those packets are no longer held"),
@@ -262,7 +439,39 @@ RESPONSE_STATUS = (
     (13, "UNSTABLE", "the roller moved or carried a load during the tare"),
 )
 RATES_HZ = (1, 10, 20, 26, 40, 52, 80, 104, 208, 320)
+"""Rates that STREAM_INFO and CONFIG name by their index, Hz."""
+IMU_RANGES = ((0, 500, 4), (1, 1000, 8), (2, 2000, 16))
+"""range_index of CONFIG, gyroscope range in deg/s, accelerometer range in g; 0 holds after each boot."""
+MTU_MIN = 23
 MTU_MIN_STREAM = 100
+BUTTON_WINDOW_S = 30
+"""How long after a press of the button protected requests are allowed, s."""
+
+HAPTIC_SLOTS = (
+    (0, "CEILING", "always in force: the lowest ceiling that applies"),
+    (1, "LIMIT", "in force while connected: the limit of the place being rolled, set by the host"),
+    (2, "ALONE", "in the place of LIMIT while no host is connected: the lowest limit of the person"),
+    (3, "FREE", "always in force, for the host's own use"),
+)
+HAPTIC_SOURCES = (
+    (0, "FORCE", "mN, force along the load cell's axis without the weight of the head"),
+    (1, "RATE", "0.1 deg/s, magnitude of the angular rate"),
+    (2, "TILT", "0.1 deg, angle between the handle and straight up"),
+)
+HAPTIC_PATTERNS = (
+    (0, "NONE", "stops"),
+    (1, "TICK", "40 ms"),
+    (2, "DOUBLE", "40 ms, pause 80 ms, 40 ms"),
+    (3, "EASE_OFF", "200 ms"),
+    (4, "STOP", "500 ms at full strength"),
+)
+LED_MODES = ((0, "off"), (1, "on"), (2, "blink"), (3, "breathe"))
+SECURITY_MODES = (
+    (0, "open"),
+    (1, "encrypted: paired by Just Works"),
+    (2, "encrypted and bonded"),
+    (3, "authenticated: paired with a passkey"),
+)
 
 # --- Bits -------------------------------------------------------------------------------------------------------------
 
@@ -311,3 +520,14 @@ FAULTS = (
     (5, "CAL_CRC", "stored calibration is damaged; defaults are in use"),
 )
 STATES = ((0, "idle"), (1, "streaming"), (2, "offline log"), (3, "charging"), (4, "fault"))
+SELF_TEST = (
+    (0, "IMU", "the IMU answers with its id"),
+    (1, "GYRO", "gyroscope self-test within its limits"),
+    (2, "ACC", "accelerometer self-test within its limits"),
+    (3, "ADC", "the load-cell ADC answers"),
+    (4, "BRIDGE", "a load cell is connected"),
+    (5, "NOISE", "noise of the load cell at rest within its limit"),
+    (6, "ENCODER", "the encoder answers and sees its magnet; set as well when there is none"),
+    (7, "HAPTIC", "the haptic driver answers"),
+    (8, "STORAGE", "flash can be read and written"),
+)

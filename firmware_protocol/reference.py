@@ -5,6 +5,7 @@
 """
 
 import math
+from typing import NamedTuple
 
 from firmware_protocol import codec, layout
 
@@ -70,24 +71,53 @@ GEOMETRY = codec.Geometry(
 )
 """Body frame: x along the axle, y from the grip toward the head, z away from the skin."""
 
+
+class StreamInfo(NamedTuple):
+    """What the reference device says about one of its streams."""
+
+    element: int
+    scale_a: float
+    scale_b: float
+    rates_hz: tuple[int, ...]
+    """Offered rates, the default first; none: samples come as things happen."""
+
+
 STREAM_INFO = {
-    codec.STREAM_ID["IMU6"]: (1, GYRO_RAD_S_PER_COUNT, ACC_M_S2_PER_COUNT, IMU_RATE_HZ),
-    codec.STREAM_ID["ROLL"]: (2, ROLL_RAD_PER_COUNT, 0.0, ROLL_RATE_HZ),
-    codec.STREAM_ID["FORCE_RAW"]: (3, 1.0, 0.0, FORCE_RATE_HZ),
-    codec.STREAM_ID["EVENT"]: (4, 1.0, 0.0, 0),
+    codec.STREAM_ID[name]: info
+    for name, info in {
+        "IMU6": StreamInfo(1, GYRO_RAD_S_PER_COUNT, ACC_M_S2_PER_COUNT, (IMU_RATE_HZ, 52, 208)),
+        "FORCE": StreamInfo(1, 1e-3, 0.0, (FORCE_RATE_HZ, 10, 20, 40)),
+        "ROLL": StreamInfo(2, ROLL_RAD_PER_COUNT, 0.0, (ROLL_RATE_HZ, 52, 208)),
+        "QUAT": StreamInfo(1, 1 / 32767, 0.0, (IMU_RATE_HZ, 52, 208)),
+        "FORCE_RAW": StreamInfo(3, 1.0, 0.0, (FORCE_RATE_HZ, 10, 20, 40)),
+        "EVENT": StreamInfo(4, 1.0, 0.0, ()),
+        "TEMP": StreamInfo(1, 1e-2, 0.0, (1,)),
+    }.items()
 }
-"""Stream id -> element code, scale_a, scale_b, rate in Hz (0: as things happen)."""
+"""Stream id -> its description. The reference device has no QUAT: that needs an IMU that fuses by itself."""
+DEFAULT_STREAMS = ("IMU6", "ROLL", "FORCE_RAW", "EVENT", "TEMP")
+"""What a host usually asks for: FORCE follows from FORCE_RAW, and an orientation from IMU6."""
 
 
-def stream_info_reply(stream_id: int) -> tuple[int, int, int, int, float, float, int]:
+def stream_info_reply(stream_id: int, imu_range: int = 0) -> tuple[int, int, int, int, float, float, int]:
     """Fields of the STREAM_INFO reply of the reference device.
+
+    Parameters
+    ----------
+    stream_id : int
+        Stream asked for.
+    imu_range : int, default 0
+        Index into ``layout.IMU_RANGES``; scales of IMU6 grow with it.
 
     Raises
     ------
     KeyError
         When it has no such stream.
     """
-    element, scale_a, scale_b, rate_hz = STREAM_INFO[stream_id]
+    element, scale_a, scale_b, rates_hz = STREAM_INFO[stream_id]
+    if stream_id == codec.STREAM_ID["IMU6"]:
+        scale_a *= layout.IMU_RANGES[imu_range][1] / layout.IMU_RANGES[0][1]
+        scale_b *= layout.IMU_RANGES[imu_range][2] / layout.IMU_RANGES[0][2]
     fields = codec.STREAM_FIELDS[stream_id]
-    mask = 1 << layout.RATES_HZ.index(rate_hz) if rate_hz else 0
+    mask = sum(1 << layout.RATES_HZ.index(rate_hz) for rate_hz in rates_hz)
     return stream_id, element, len(fields), codec.size_of(fields), scale_a, scale_b, mask
