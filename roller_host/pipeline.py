@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firmware_protocol import arrays, codec
+from firmware_protocol import arrays, codec, layout
 from firmware_protocol.codec import ProtocolError, VersionError
 from firmware_protocol.zones import PLACES, place_name
 from roller_host.signal.calibration import AlignState, DeviceModel, RawBlock, align_step
@@ -46,6 +46,8 @@ class Totals:
     unknown_blocks: int = 0
     """Packets with a block of an unknown stream; what stood before it was used."""
     late_packets: int = 0
+    log_packets: int = 0
+    """Packets of an offline log; they belong to no live session."""
     gaps: int = 0
     lost_packets: int = 0
     lost_s: float = 0.0
@@ -80,6 +82,7 @@ class Pipeline:
         """What was wrong with the first STREAM payload that had to be skipped."""
         self._seen: set[int] = set()
         self._halves: dict[tuple[str, int], bytes] = {}
+        self._sizes: dict[int, int] = {}
         self._asked: dict[int, tuple[str, int]] = {}
         self._restart_timeline()
         self._offset_s = 0.0
@@ -111,7 +114,7 @@ class Pipeline:
             elif record.source == "CONTROL":
                 self._control(record)
             elif record.source == "STREAM":
-                return self._stream(arrays.decode_packet(record.payload))
+                return self._stream(arrays.decode_packet(record.payload, self._sizes))
         except ProtocolError as error:
             if record.source == "INFO" and isinstance(error, VersionError):
                 raise
@@ -126,6 +129,10 @@ class Pipeline:
 
     def _stream(self, packet: Packet) -> Estimates | None:
         self.totals.packets += 1
+        if packet.ptype == layout.PTYPE_LOG:
+            # Recorded before this session, and numbered on its own.
+            self.totals.log_packets += 1
+            return None
         self.totals.unknown_blocks += packet.unknown_stream is not None
         self._seen.update(block.stream_id for block in packet.blocks)
         placed, self._timebase = timebase_step(self._timebase, packet)
@@ -213,6 +220,8 @@ class Pipeline:
             self._timebase = TimebaseState(from_start=True)
 
     def _learn_scale(self, reply: Any) -> None:
+        if reply.stream_id not in codec.STREAM_FIELDS:
+            self._sizes[reply.stream_id] = reply.sample_size
         if reply.stream_id == IMU6:
             self.model = replace(self.model, gyro_rad_s_per_count=reply.scale_a, acc_m_s2_per_count=reply.scale_b)
             self.assumed.discard("STREAM_INFO")
@@ -240,6 +249,7 @@ class Pipeline:
             "gaps": totals.gaps,
             "lost_packets": totals.lost_packets,
             "late_packets": totals.late_packets,
+            "log_packets": totals.log_packets,
             "bad_payloads": totals.bad_payloads,
             "unknown_blocks": totals.unknown_blocks,
             "missing_streams": [name for name, stream_id in NEEDED.items() if stream_id not in self._seen],

@@ -9,12 +9,15 @@ import contextlib
 import logging
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_LISTEN = "127.0.0.1:9100"
+DEFAULT_SCENARIO = "practised"
+MOST_DEVICES = 16
 
 
 def listen_address(text: str) -> tuple[str, int]:
@@ -31,8 +34,8 @@ def listen_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def seconds(text: str) -> float:
-    """Parse a duration above zero, s.
+def above_zero(text: str) -> float:
+    """Parse a number above zero.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def seconds(text: str) -> float:
     with contextlib.suppress(ValueError):
         if 0 < float(text) < float("inf"):
             return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def seed(text: str) -> int:
@@ -58,6 +61,19 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def devices(text: str) -> int:
+    """Parse a number of rollers.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        When the text is something else.
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DEVICES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rollers from 1 to {MOST_DEVICES}")
+    return int(text)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     parser = argparse.ArgumentParser(
@@ -67,7 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="be a roller that hosts can connect to over TCP",
-        description="Be a roller. Each host that opens the TCP port gets a virtual Bluetooth dongle in its range.",
+        description="Be a roller. Each host that opens the TCP port gets a virtual Bluetooth dongle in its range. "
+        "Faults can be typed while it runs, one a line: see docs/faults.md, or type faults.",
     )
     run.add_argument(
         "--listen",
@@ -76,59 +93,31 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help=f"where hosts connect (default {DEFAULT_LISTEN}); port 0 takes any free one",
     )
-    run.add_argument("--seed", type=seed, default=1, metavar="N", help="draws device, person and massage (default 1)")
-    run.add_argument("--seconds", type=seconds, metavar="S", help="end by itself after so many seconds")
+    run.add_argument("--devices", type=devices, default=1, metavar="N", help="rollers on the air (default 1)")
+    run.add_argument("--seconds", type=above_zero, metavar="S", help="end by itself after so many seconds")
+    generate = commands.add_parser(
+        "generate",
+        help="write a capture and its truth, faster than real time",
+        description="Write DIR/capture.jsonl for roller-host replay, and what really happened: truth.csv with a row "
+        "per IMU sample, strokes.csv with a row per stroke. The same scenario, seed and length give the same bytes.",
+    )
+    generate.add_argument(
+        "--minutes", type=above_zero, default=10.0, metavar="M", help="length of the session (default 10)"
+    )
+    generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the three files")
+    for command in (run, generate):
+        command.add_argument(
+            "--scenario",
+            default=DEFAULT_SCENARIO,
+            metavar="NAME",
+            help=f"who rolls and what goes wrong: a name that 'roller-sim scenarios' lists, or a .toml file "
+            f"(default {DEFAULT_SCENARIO})",
+        )
+        command.add_argument(
+            "--seed", type=seed, default=1, metavar="N", help="draws device, person and massage (default 1)"
+        )
+    commands.add_parser("scenarios", help="list the scenarios", description="List the scenarios, name first.")
     return parser
-
-
-def say(text: str) -> None:
-    """Print one line at once, so that a program reading our output sees it in time."""
-    print(text, flush=True)  # noqa: T201 - the command's output
-
-
-async def run(address: tuple[str, int], seed: int, duration_s: float | None) -> None:
-    """Serve one roller over TCP until a signal, the end of the duration or a failure of the simulator.
-
-    Parameters
-    ----------
-    address : (str, int)
-        Host and port to listen on; port 0 takes any free one.
-    seed : int
-        Draws device, person and massage.
-    duration_s : float or None
-        Longest time to serve, s; None for no end.
-
-    Raises
-    ------
-    OSError
-        When the address cannot be had.
-    """
-    # Before the slow imports: an early signal has to end this cleanly too.
-    stop = _stop_on_signals()
-    from simulator.air import Air  # noqa: PLC0415 - heavy
-    from simulator.device import Device  # noqa: PLC0415
-    from simulator.hub import open_hub  # noqa: PLC0415
-    from simulator.peripheral import open_peripheral  # noqa: PLC0415
-
-    air = Air()
-    device = Device(seed=seed)
-    async with open_hub(air, *address) as hub, open_peripheral(air, device, on_event=say) as peripheral:
-        say(f"listening on {hub.host}:{hub.port}; connect with: roller-host stream --radio tcp:{hub.host}:{hub.port}")
-        say(f"{device.name}, seed {seed}, true IMU rate {device.imu_rate_hz:.3f} Hz")
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopped, peripheral.serving], timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-    say("ended")
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """Event that SIGINT and SIGTERM set."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # loop.add_signal_handler does not exist on Windows.
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    return stop
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -137,12 +126,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A host that vanishes makes Bumble warn about each packet that is still under way.
     logging.getLogger("bumble").setLevel(logging.ERROR)
     try:
-        asyncio.run(run(arguments.listen, arguments.seed, arguments.seconds))
+        _dispatch(arguments)
     except ModuleNotFoundError as error:
         return _complain(f"the simulator needs {error.name}: pip install '.[sim]' in the project's folder")
+    except FileExistsError as error:
+        return _complain(f"{error}; choose another folder with --out DIR")
     except OSError as error:
-        return _complain(f"{error.strerror or error}; choose another address with --listen HOST:PORT")
+        hint = "choose another folder with --out DIR" if error.filename else "choose another address with --listen"
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}; {hint}")
+    except ValueError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def _dispatch(arguments: argparse.Namespace) -> None:
+    # Before the slow imports: an early signal has to end a run cleanly too.
+    early = _ended_early() if arguments.command == "run" else None
+    from simulator import commands, scenario  # noqa: PLC0415 - heavy
+
+    if arguments.command == "scenarios":
+        commands.list_scenarios()
+        return
+    plan = scenario.load_scenario(arguments.scenario)
+    if arguments.command == "generate":
+        commands.generate(plan, arguments.seed, arguments.minutes, arguments.out)
+    elif early is not None:
+        run = commands.run(arguments.listen, plan, arguments.seed, arguments.devices, arguments.seconds, early)
+        asyncio.run(run)
+
+
+def _ended_early() -> list[int]:
+    """Collects signals that come before anybody else handles them."""
+    came: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: came.append(number))
+    return came
 
 
 def _complain(text: str) -> int:

@@ -1,59 +1,58 @@
 # SPDX-License-Identifier: MIT
 """The roller's firmware as a state machine: requests in, responses and stream packets out.
 
-It has no clock of its own: whoever drives it says what time it is.
+It has no clock of its own: whoever drives it says what time it is, in microseconds that never run backwards.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from firmware_protocol import codec, layout, reference
-from simulator.hand import Habits, Hand
-from simulator.sensors import Flaws, Readings, Sensors
+from simulator.answers import ANSWERS
+from simulator.hand import Hand
+from simulator.memory import Log
+from simulator.power import LOW_PERCENT, Battery
+from simulator.refusal import RefusalError
+from simulator.senses import Senses
+from simulator.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from simulator.hand import Habits
+    from simulator.sensors import Flaws
     from simulator.truth import Truth
 
-IMU6 = codec.STREAM_ID["IMU6"]
-ROLL = codec.STREAM_ID["ROLL"]
-FORCE_RAW = codec.STREAM_ID["FORCE_RAW"]
-EVENT = codec.STREAM_ID["EVENT"]
-
-CONTACT_ON_N, CONTACT_OFF_N = 0.15, 0.10
-TARE_NOISE_N = 0.02
-"""A tare with noisier readings is refused as UNSTABLE."""
-BATTERY_LIFE_S = 6.5 * 3600
-REST_S = 2.5
+BOOT_US: Final = 400_000
+GOODBYE_US: Final = 100_000
+"""Time for the response before the radio goes off, us."""
+LONG_PRESS_S: Final = 3.0
+AUTO_SLEEP_US: Final = 1_800_000_000
+"""Without a host and with nothing to do the device sleeps after this time, us."""
+FATAL: Final = frozenset({"IMU", "ADC"})
+"""Faults without which nothing can be measured."""
 
 
-class _Block(NamedTuple):
-    """Samples of one stream on their way into a packet."""
+@dataclass(frozen=True)
+class Build:
+    """What is built into one device, and how it is found."""
 
-    stream_id: int
-    t_s: NDArray[np.float64]
-    samples: NDArray[np.int32]
-    period_us: int
-
-
-class _RefusalError(Exception):
-    """A request that is answered with a status other than OK."""
-
-    def __init__(self, status: str) -> None:
-        self.status = codec.STATUS_CODE[status]
+    security_mode: int = 0
+    """See ``layout.SECURITY_MODES``."""
+    fusion: bool = False
+    """It computes its orientation itself and offers QUAT."""
+    battery_percent: float = 90.0
 
 
 class Device:
     """A reference device in somebody's hand.
 
-    The person holds the roller still until a host says START, 2.5 s longer, and then begins to massage.
+    The person holds the roller still until a host says START, 2.5 s longer, and then begins to massage; after STOP they
+    finish and wait again.
 
     Parameters
     ----------
@@ -63,9 +62,16 @@ class Device:
         How the person rolls, and how imperfect the device is.
     on_truth : callable, optional
         Is handed each stretch of truth as the massage reaches it.
+    build : Build, optional
+        Variant of the device.
+    hand : Hand, optional
+        Who holds it; by default a person with ``habits`` and a massage without end.
+    on_samples : callable, optional
+        Is told of each batch of IMU samples that goes into packets: ``(t_s, device_us)``, true times as in `Truth` and
+        the device's clock.
     """
 
-    firmware = "0.1.0-sim"
+    firmware = "1.0.0-sim"
 
     def __init__(
         self,
@@ -73,37 +79,46 @@ class Device:
         habits: Habits | None = None,
         flaws: Flaws | None = None,
         on_truth: Callable[[Truth], None] | None = None,
+        *,
+        build: Build | None = None,
+        hand: Hand | None = None,
+        on_samples: Callable[[np.ndarray, np.ndarray], None] | None = None,
     ) -> None:
-        self._hand = Hand(seed, habits)
-        self._on_truth = on_truth
-        self._waiting = True
-        self._sensors = Sensors(seed, self._life(), flaws)
-        rng = np.random.default_rng([seed, 3])
+        self.build = build or Build()
+        self.senses = Senses(seed, hand or Hand(seed, habits), flaws, on_truth)
+        self._on_samples = on_samples
+        self._rng = rng = np.random.default_rng([seed, 3])
         self.device_id = rng.bytes(8)
-        self._boot_id = int(rng.integers(1, 2**32))
+        self.boot_id = int(rng.integers(1, 2**32))
         self._skew = 1 + rng.normal(0, 20e-6)
-        self._boot_us = int(rng.integers(2**31, 2**33))
-        self._mtu = 23
-        self.streaming = False
-        self._session_id = int(rng.integers(1, 2**31))
-        self._zero_counts = self._sensors.calibration.zero_counts
-        self._tared = self._contact = False
-        self._begin_us = self._flushed_us = 0
-        self._before_s = self._streamed_s = 0.0
-        self._mask, self._flush_us = 0, reference.FLUSH_MS * 1000
-        self._seq, self._flags_once = 0, 0
-        self._events: list[tuple[float, tuple[int, int, int]]] = []
-        self._answers: dict[str, Callable[..., tuple[Any, ...]]] = {
-            "PING": self._ping,
-            "STREAM_INFO": self._stream_info,
-            "START": self._start,
-            "STOP": self._stop,
-            "TIME_SYNC": self._time_sync,
-            "TARE": self._tare,
-            "CAL_READ": self._cal_read,
-            "GEOMETRY_READ": self._geometry_read,
-        }
-        self._recent: deque[tuple[float, float]] = deque(maxlen=320)
+        self._boot_clock_us = int(rng.integers(2**31, 2**33))
+        self._booted_us = 0
+        self._ids = int(rng.integers(1, 2**31))
+        self.cell = Battery(self.build.battery_percent)
+        self.log = Log()
+        self.stored_calibration = self.senses.calibration
+        self.faults: set[str] = set()
+        self.on_factory_reset: Callable[[], None] = lambda: None
+        """Called when bonds are to be forgotten."""
+        self._now_us: int | None = None
+        self._off = self.asleep = False
+        self._low_told = False
+        self._forget_ram()
+
+    def _forget_ram(self) -> None:
+        """State of a device that has just booted."""
+        self.stream = Stream(self.senses, self.log, self.clock_us, self._on_samples)
+        self.mtu = layout.MTU_MIN
+        self.linked = self._hears = False
+        self._linger_until_us: int | None = None
+        self._restart_us: int | None = None
+        self._farewell: tuple[int, Callable[[int], None]] | None = None
+        self._button_until_us = 0
+        self.halves: dict[int, bytes] = {}
+        self.wall: tuple[int, int] | None = None
+        """Time of day, us since 1970, and the driver's clock at that moment."""
+        self.led: tuple[int, int, int, int] = (0, 0, 0, 0)
+        self._idle_us: int | None = None
 
     # --- Identity ---------------------------------------------------------------------------------------------------
 
@@ -113,245 +128,335 @@ class Device:
         return f"Roller-{self.device_id[-2:].hex().upper()}"
 
     @property
+    def security_mode(self) -> int:
+        """See ``layout.SECURITY_MODES``."""
+        return self.build.security_mode
+
+    @property
     def imu_rate_hz(self) -> float:
         """True sample rate of IMU and encoder by the device's own clock, Hz."""
-        return self._sensors.imu_rate_hz / self._skew
+        return self.senses.sensors.imu_rate_hz / self._skew
 
     @property
     def force_rate_hz(self) -> float:
         """True sample rate of the load cell by the device's own clock, Hz."""
-        return self._sensors.force_rate_hz / self._skew
+        return self.senses.sensors.force_rate_hz / self._skew
 
     @property
     def battery_percent(self) -> int:
-        """Charge left, percent: falls while streaming."""
-        return max(0, round(90 - 100 * (self._before_s + self._streamed_s) / BATTERY_LIFE_S))
+        """Charge left, percent."""
+        return round(self.cell.charge_percent)
+
+    @property
+    def state(self) -> str:
+        """Name in ``layout.STATES``."""
+        if self.streaming:
+            return "streaming"
+        if self.stream.logging:
+            return "offline log"
+        if self.cell.usb:
+            return "charging"
+        return "fault" if self.faults & FATAL else "idle"
+
+    @property
+    def state_code(self) -> int:
+        """Number of the state on the wire."""
+        return next(code for code, name in layout.STATES if name == self.state)
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """Ids of the streams that this device has."""
+        return tuple(i for i in sorted(reference.STREAM_INFO) if self.build.fusion or i != codec.STREAM_ID["QUAT"])
+
+    @property
+    def on_air(self) -> bool:
+        """Whether the radio is on: not while off, asleep or booting."""
+        return not (self._off or self.asleep or self._restart_us is not None)
 
     def info_payload(self) -> bytes:
         """INFO record."""
-        features = sum(codec.bit(layout.FEATURES, name) for name in ("IMU", "ROLL", "FORCE_RAW"))
+        names = ["IMU", "FORCE", "ROLL", "HAPTIC", "LED", "BACKFILL", "OFFLINE_LOG", "TEMP", "FORCE_RAW", "CAL_LOCK"]
+        names += ["WALL_CLOCK", *(["QUAT"] if self.build.fusion else [])]
         return codec.encode_record(
             "INFO",
             codec.Info(
-                layout.PROTOCOL_MAJOR, layout.PROTOCOL_MINOR, features, self.device_id, self._boot_id,
-                reference.MAX_PACKET_B, 0, 1,
+                layout.PROTOCOL_MAJOR, layout.PROTOCOL_MINOR, sum(codec.bit(layout.FEATURES, name) for name in names),
+                self.device_id, self.boot_id, reference.MAX_PACKET_B, self.security_mode, 1,
             ),
         )  # fmt: skip
 
     def status_payload(self) -> bytes:
         """STATUS record."""
-        flags = codec.bit(layout.STATUS_FLAGS, "CALIBRATED")
-        flags |= codec.bit(layout.STATUS_FLAGS, "TARED") if self._tared else 0
-        flags |= codec.bit(layout.STATUS_FLAGS, "CONTACT") if self._contact else 0
-        battery_v = 3.3 + 0.9 * self.battery_percent / 100
-        return codec.encode_record("STATUS", codec.Status(int(self.streaming), flags, battery_v, 29.0, 0, 0))
+        true = {
+            "USB": self.cell.usb,
+            "CHARGING": self.cell.charging,
+            "CONTACT": self.senses.contact,
+            "TARED": self.senses.tared,
+            "CALIBRATED": "CAL_CRC" not in self.faults,
+            "OVERLOAD": self.senses.overload,
+            "LOG_PENDING": bool(self.log.used_b) and not self.stream.logging,
+            "BUTTON_WINDOW": self.button_window,
+        }
+        flags = sum(codec.bit(layout.STATUS_FLAGS, name) for name, on in true.items() if on)
+        faults = sum(codec.bit(layout.FAULTS, name) for name in self.faults)
+        volts = self.cell.volts
+        return codec.encode_record(
+            "STATUS", codec.Status(self.state_code, flags, volts, self.senses.temp_c, faults, self.stream.n_dropped)
+        )
+
+    @property
+    def button_window(self) -> bool:
+        """Whether protected requests are allowed for the moment."""
+        return (self._now_us or 0) < self._button_until_us
 
     # --- Link -------------------------------------------------------------------------------------------------------
 
     def connected(self, mtu: int, now_us: int) -> None:
         """A central connected."""
-        del now_us
-        self._mtu = mtu
+        self._elapse(now_us)
+        self.linked, self.mtu = True, mtu
+        self._linger_until_us = None
 
     def mtu_changed(self, mtu: int) -> None:
         """The ATT MTU of the connection was agreed on."""
-        self._mtu = mtu
+        self.mtu = mtu
+
+    def subscribed(self, on: bool, now_us: int) -> None:
+        """The central switched notifications of STREAM on or off; packets made meanwhile go to the ring alone."""
+        self._elapse(now_us)
+        self._hears = on and self.linked
 
     def disconnected(self, now_us: int) -> None:
-        """The central is gone; streaming ends."""
-        del now_us
-        self._mtu = 23
-        self._halt()
+        """The central is gone: streaming goes on into the ring for the time that START named."""
+        self._elapse(now_us)
+        if not self.linked:
+            return
+        self.linked = self._hears = False
+        self.mtu = layout.MTU_MIN
+        self.stream.end_transfer()
+        if self.streaming and self.stream.linger_s:
+            self._linger_until_us = now_us + self.stream.linger_s * 1_000_000
+        elif self.streaming:
+            self.halt(now_us)
 
-    # --- Requests ---------------------------------------------------------------------------------------------------
+    def dropped(self, n: int) -> None:
+        """The transmit queue threw ``n`` live packets away; they stay in the ring."""
+        self.stream.n_dropped = min(self.stream.n_dropped + n, 0xFFFFFFFF)
+        self.stream.flag("DROPPED_BEFORE")
 
     def request(self, payload: bytes, now_us: int) -> bytes:
         """Answer one control request; any bytes get a response."""
+        self._elapse(now_us)
         op, tag = (*payload[:2], 0, 0)[:2]
         try:
             request = codec.decode_request(payload)
-            if request.args is None:
-                return codec.encode_response(op, tag, codec.STATUS_CODE["UNKNOWN_OP"])
-            answer = self._answers[codec.OP_NAME[request.op]]
-            return codec.encode_response(op, tag, 0, *answer(now_us, *request.args))
-        except _RefusalError as refusal:
-            return codec.encode_response(op, tag, refusal.status)
         except codec.ProtocolError:
             return codec.encode_response(op, tag, codec.STATUS_CODE["BAD_LENGTH"])
+        if request.args is None:
+            return codec.encode_response(op, tag, codec.STATUS_CODE["UNKNOWN_OP"])
+        try:
+            reply = ANSWERS[codec.OP_NAME[request.op]](self, now_us, *request.args)
+        except RefusalError as refusal:
+            return codec.encode_response(op, tag, refusal.status)
+        return codec.encode_response(op, tag, codec.STATUS_CODE["OK"], *reply)
 
-    def _ping(self, now_us: int, echo: bytes) -> tuple[bytes]:
-        del now_us
-        return (echo,)
+    # --- Sessions ---------------------------------------------------------------------------------------------------
 
-    def _stream_info(self, now_us: int, stream_id: int) -> tuple[Any, ...]:
-        del now_us
-        if stream_id not in reference.STREAM_INFO:
-            raise _RefusalError("NOT_SUPPORTED")
-        return reference.stream_info_reply(stream_id)
+    @property
+    def streaming(self) -> bool:
+        """Whether a session is under way, with or without a link."""
+        return self.stream.streaming
 
-    def _start(self, now_us: int, mask: int, flush_ms: int, linger_s: int) -> tuple[int, int]:
-        offered = sum(1 << stream_id for stream_id in reference.STREAM_INFO)
-        if mask == 0 or mask & ~offered or not 20 <= flush_ms <= 200 or linger_s != 0:
-            raise _RefusalError("BAD_PARAM")
-        if self._mtu < layout.MTU_MIN_STREAM:
-            raise _RefusalError("MTU_TOO_SMALL")
-        if self.streaming:
-            raise _RefusalError("BAD_STATE")
-        self.streaming, self._waiting = True, False
-        self._mask, self._flush_us = mask, flush_ms * 1000
-        self._begin_us = self._flushed_us = now_us
-        self._seq = 0
-        # What happened while idle is told at the beginning: a packet does not reach back before START.
-        self._events = [(self._before_s, sample) for _, sample in self._events]
-        self._session_id = (self._session_id + 1) & 0xFFFFFFFF
-        return self._session_id, self._clock_us(now_us)
+    def start(self, mask: int, flush_ms: int, linger_s: int, now_us: int) -> None:
+        """Begin a session; the arguments are sound."""
+        self._ids = self._ids % 0xFFFFFFFF + 1
+        self.stream.start(self._ids, mask, flush_ms, linger_s, now_us)
 
-    def _stop(self, now_us: int) -> tuple[int, int]:
-        del now_us
-        if not self.streaming:
-            raise _RefusalError("BAD_STATE")
-        self._halt()
-        return max(self._seq - 1, 0), 0
+    def halt(self, now_us: int, *, over: bool = True) -> None:
+        """End session or recording; ``over`` when the person notices and ends the massage."""
+        self.stream.halt(now_us, over=over)
+        self._linger_until_us = None
 
-    def _time_sync(self, now_us: int) -> tuple[int, int]:
-        return self._clock_us(now_us), 0
+    def clock_us(self, now_us: float) -> int:
+        """Device clock, us since boot."""
+        return round(self._boot_clock_us + (now_us - self._booted_us) * self._skew)
 
-    def _tare(self, now_us: int, samples: int) -> tuple[int, int]:
-        del now_us
-        if not 8 <= samples <= 320:
-            raise _RefusalError("BAD_PARAM")
-        if not self.streaming:
-            self._before_s += (samples + 1) / self._sensors.force_rate_hz
-            self._sense(self._before_s)
-        recent = np.array(self._recent)[-samples:]
-        if len(recent) < samples:
-            raise _RefusalError("UNSTABLE")
-        noise = float(recent[:, 0].std())
-        if noise * self._sensors.calibration.n_per_count > TARE_NOISE_N or recent[:, 1].max() > 0.2:
-            raise _RefusalError("UNSTABLE")
-        self._zero_counts, self._tared = round(float(recent[:, 0].mean())), True
-        self._flags_once |= codec.bit(layout.PACKET_FLAGS, "TARE_CHANGED")
-        self._events.append((self._before_s + self._streamed_s, codec.tare_event(self._zero_counts)))
-        return self._zero_counts, min(round(noise), 0xFFFF)
+    def _unix_us(self, now_us: int) -> int:
+        return self.wall[0] + now_us - self.wall[1] if self.wall else 0
 
-    def _cal_read(self, now_us: int, page: int) -> tuple[bytes]:
-        del now_us
-        return (_half(self._sensors.calibration_payload(), page),)
+    # --- Time -------------------------------------------------------------------------------------------------------
 
-    def _geometry_read(self, now_us: int, head: int, page: int) -> tuple[bytes]:
-        del now_us
-        if head != 0:
-            raise _RefusalError("BAD_PARAM")
-        return (_half(codec.encode_record("GEOMETRY", reference.GEOMETRY), page),)
+    def advance(self, now_us: int, room: int = 8) -> list[bytes]:
+        """Let time pass.
 
-    # --- Streaming --------------------------------------------------------------------------------------------------
+        Parameters
+        ----------
+        now_us : int
+            The driver's clock.
+        room : int, default 8
+            Resent packets that the transmit queue can take; one for each live packet is returned whatever it says.
 
-    def advance(self, now_us: int) -> list[bytes]:
-        """Stream packets that became due since the last call."""
-        packets: list[bytes] = []
-        while self.streaming and now_us - self._flushed_us >= self._flush_us:
-            self._flushed_us += self._flush_us
-            self._streamed_s = (self._flushed_us - self._begin_us) * 1e-6
-            packets += self._pack(self._sense(self._before_s + self._streamed_s))
-        return packets
+        Returns
+        -------
+        list of bytes
+            Stream packets to send now.
+        """
+        self._elapse(now_us)
+        if not self.on_air:
+            return []
+        live = self.stream.flush(now_us, self.mtu, self.faults, connected=self.linked)
+        return live + self.stream.resend(now_us, len(live), room) if self._hears else []
 
-    def _halt(self) -> None:
-        self.streaming = False
-        self._before_s += self._streamed_s
-        self._streamed_s = 0.0
+    def _elapse(self, now_us: int) -> None:
+        """Battery, boots and everything else that happens by itself."""
+        before_us = now_us if self._now_us is None else self._now_us
+        self._now_us = now_us
+        state = "asleep" if self.asleep or self._off else self.state
+        self.cell.drain((now_us - before_us) * 1e-6, state)
+        if self._farewell is not None and now_us >= self._farewell[0]:
+            _, go = self._farewell
+            self._farewell = None
+            go(now_us)
+        if self._restart_us is not None and now_us >= self._restart_us:
+            self._forget_ram()
+            self._now_us = now_us
+        if self._linger_until_us is not None and now_us >= self._linger_until_us:
+            self.halt(self._linger_until_us)
+        self._watch_battery(now_us)
+        self._watch_idleness(now_us)
 
-    def _life(self) -> Iterator[Truth]:
-        """What the person does: waits for a host, holds still, massages."""
-        for truth in self._script():
-            if self._on_truth:
-                self._on_truth(truth)
-            yield truth
+    def _watch_battery(self, now_us: int) -> None:
+        percent = self.cell.charge_percent
+        if percent < LOW_PERCENT and not self._low_told:
+            self.senses.note("LOW_BATTERY", self.battery_percent)
+        self._low_told = percent < LOW_PERCENT
+        if percent <= 0 and not self._off and not self.cell.usb:
+            self._switch_off(now_us)
 
-    def _script(self) -> Iterator[Truth]:
-        while self._waiting:
-            yield self._hand.rest(0.5)
-        yield self._hand.rest(REST_S)
-        while True:
-            yield self._hand.visit()
+    def _watch_idleness(self, now_us: int) -> None:
+        busy = self.linked or self.stream.active or self.cell.usb
+        self._idle_us = now_us if busy or self._idle_us is None else self._idle_us
+        if self.on_air and now_us - self._idle_us > AUTO_SLEEP_US:
+            self._fall_asleep(now_us)
 
-    def _clock_us(self, now_us: int) -> int:
-        return round(self._boot_us + now_us * self._skew)
+    # --- What a person or fate does to it ---------------------------------------------------------------------------
 
-    def _sample_us(self, t_s: float) -> int:
-        """Device clock at a sample taken at true time ``t_s``."""
-        return round(self._clock_us(self._begin_us) + (t_s - self._before_s) * 1e6 * self._skew)
+    def press(self, seconds: float, now_us: int) -> None:
+        """Press the button: wakes; opens the button window; without a host, begins or ends an offline recording."""
+        self._elapse(now_us)
+        if self.asleep:
+            self.wake(now_us)
+            return
+        if not self.on_air:
+            return
+        self._button_until_us = now_us + layout.BUTTON_WINDOW_S * 1_000_000
+        self.senses.note("BUTTON", 1)
+        self.senses.note("BUTTON", 0)
+        if self.linked or self.streaming or seconds >= LONG_PRESS_S:
+            return
+        if self.stream.logging:
+            self.halt(now_us)
+        elif not self.cell.usb and not self.faults & (FATAL | {"STORAGE"}):
+            self.stream.record(self._unix_us(now_us), now_us)
 
-    def _sense(self, until_s: float) -> Readings:
-        """Read the sensors, and do on the device what it needs for contact and tare."""
-        readings = self._sensors.read(until_s)
-        force = readings.force.astype(float)
-        spin = np.zeros(len(force))
-        if len(readings.imu):
-            near = np.clip(np.searchsorted(readings.imu_s, readings.force_s), 0, len(readings.imu) - 1)
-            spin = np.linalg.norm(readings.imu[near, :3], axis=1) * reference.GYRO_RAD_S_PER_COUNT
-            press_m_s2 = -readings.imu[near, 5] * reference.ACC_M_S2_PER_COUNT
-            force -= self._sensors.calibration.head_mass_kg * press_m_s2 / self._sensors.calibration.n_per_count
-        for t_s, counts in zip(readings.force_s.tolist(), force.tolist(), strict=True):
-            newtons = (counts - self._zero_counts) * self._sensors.calibration.n_per_count
-            if newtons > CONTACT_ON_N if not self._contact else newtons < CONTACT_OFF_N:
-                self._contact = not self._contact
-                code = codec.EVENT_CODE["CONTACT_ON" if self._contact else "CONTACT_OFF"]
-                self._events.append((t_s, (code, 0, 0)))
-        self._recent.extend(zip(force.tolist(), spin.tolist(), strict=True))
-        return readings
+    def plug(self, usb: bool, now_us: int) -> None:
+        """Plug USB power in or out: a roller that charges is not used on the face."""
+        self._elapse(now_us)
+        self.cell.usb = usb
+        if usb:
+            self.halt(now_us)
 
-    def _pack(self, readings: Readings) -> list[bytes]:
-        """Put readings into as few packets as fit the MTU."""
-        imu_us, force_us = self._period_us(self._sensors.imu_rate_hz), self._period_us(self._sensors.force_rate_hz)
-        pending = [
-            _Block(IMU6, readings.imu_s, readings.imu, imu_us),
-            _Block(ROLL, readings.imu_s, readings.roll[:, np.newaxis], imu_us),
-            _Block(FORCE_RAW, readings.force_s, readings.force[:, np.newaxis], force_us),
-            *(_Block(EVENT, np.array([t_s]), np.array([sample]), 0) for t_s, sample in self._events),
-        ]
-        self._events.clear()
-        blocks = [block for block in pending if self._mask >> block.stream_id & 1 and len(block.t_s)]
-        limit = min(self._mtu - 3, reference.MAX_PACKET_B)
-        packets: list[bytes] = []
-        while blocks:
-            taken, blocks = _fill(blocks, limit)
-            packets.append(self._packet(taken))
-        return packets
+    def battery(self, percent: float, now_us: int) -> None:
+        """Set the charge."""
+        self._elapse(now_us)
+        self.cell.charge_percent = min(max(percent, 0.0), 100.0)
 
-    def _period_us(self, rate_hz: float) -> int:
-        return round(1e6 * self._skew / rate_hz)
+    def fail(self, name: str, on: bool, now_us: int) -> None:
+        """Let a part fail or recover; ``name`` as in ``layout.FAULTS``.
 
-    def _packet(self, blocks: list[_Block]) -> bytes:
-        blocks = sorted(blocks, key=lambda block: block.t_s[0])
-        t0_us = self._sample_us(blocks[0].t_s[0])
-        flags = self._flags_once | (codec.bit(layout.PACKET_FLAGS, "CONTACT") if self._contact else 0)
-        self._flags_once = 0
-        wire = [
-            (stream_id, self._sample_us(t_s[0]) - t0_us, period_us if len(t_s) > 1 else 0, samples.tolist())
-            for stream_id, t_s, samples, period_us in blocks
-        ]
-        payload = codec.encode_packet(flags, self._seq, t0_us, wire)
-        self._seq += 1
-        return payload
+        Raises
+        ------
+        KeyError
+            When there is no such part.
+        """
+        self._elapse(now_us)
+        position = codec.bit(layout.FAULTS, name).bit_length() - 1
+        if on != (name in self.faults):
+            self.faults ^= {name}
+            self.senses.note("FAULT", position, int(on))
+        if name == "CAL_CRC":
+            self.senses.calibration = reference.CALIBRATION if on else self.stored_calibration
 
+    def power(self, on: bool, now_us: int) -> None:
+        """Switch the device off or on."""
+        self._elapse(now_us)
+        if on and self._off:
+            self._off = False
+            self.reboot(now_us)
+        elif not on:
+            self._switch_off(now_us)
 
-def _half(record: bytes, page: int) -> bytes:
-    if page > 1:
-        raise _RefusalError("BAD_PARAM")
-    return record[16 * page : 16 * page + 16]
+    def _switch_off(self, now_us: int) -> None:
+        self.halt(now_us, over=False)
+        self.linked = self._hears = False
+        self._off = True
 
+    def reboot(self, now_us: int) -> None:
+        """Restart: the radio is gone for a moment, RAM and clock begin anew, flash stays."""
+        self._elapse(now_us)
+        self.halt(now_us, over=False)
+        self.senses.haptics.stop()
+        self.senses.sensors.configure(reference.IMU_RATE_HZ, 0, reference.FORCE_RATE_HZ)
+        self.senses.tared = False
+        self.senses.zero_counts = self.senses.calibration.zero_counts
+        self.senses.events.clear()
+        self.boot_id = int(self._rng.integers(1, 2**32))
+        self._boot_clock_us, self._booted_us = 0, now_us
+        self.asleep = self.linked = self._hears = False
+        self._restart_us = now_us + BOOT_US
 
-def _fill(blocks: list[_Block], limit: int) -> tuple[list[_Block], list[_Block]]:
-    """Split blocks into what fits one packet and what has to wait."""
-    room = limit - codec.size_of(layout.PACKET_HEADER)
-    taken: list[_Block] = []
-    left: list[_Block] = []
-    for stream_id, t_s, samples, period_us in blocks:
-        size = codec.size_of(codec.STREAM_FIELDS[stream_id])
-        n = 0 if left else max(0, min(len(t_s), (room - codec.size_of(layout.BLOCK_HEADER)) // size))
-        if n:
-            taken.append(_Block(stream_id, t_s[:n], samples[:n], period_us))
-            room -= codec.size_of(layout.BLOCK_HEADER) + n * size
-        if n < len(t_s):
-            left.append(_Block(stream_id, t_s[n:], samples[n:], period_us))
-    return taken, left
+    def sleep(self, now_us: int) -> None:
+        """Fall asleep: the button wakes it."""
+        self._elapse(now_us)
+        self._fall_asleep(now_us)
+
+    def _fall_asleep(self, now_us: int) -> None:
+        self.halt(now_us)
+        self.linked = self._hears = False
+        self.asleep = True
+
+    def wake(self, now_us: int) -> None:
+        """Wake up, which is a boot: RAM was off."""
+        self._elapse(now_us)
+        if self.asleep:
+            self.reboot(now_us)
+
+    # --- What requests do to it -------------------------------------------------------------------------------------
+
+    def leave(self, now_us: int, how: Callable[[int], None]) -> None:
+        """Sleep or reboot once the response is out."""
+        self._farewell = now_us + GOODBYE_US, how
+
+    def tare(self, samples: int) -> tuple[int, int]:
+        """Take a new zero; see `Senses.tare`."""
+        zero = self.senses.tare(samples, measuring=self.stream.active)
+        self.stream.flag("TARE_CHANGED")
+        return zero
+
+    def store_calibration(self, calibration: codec.Calibration) -> None:
+        """Write a calibration to flash and use it at once."""
+        self.faults.discard("CAL_CRC")
+        self.stored_calibration = self.senses.calibration = calibration
+        self.senses.set_zero(calibration.zero_counts)
+        self.stream.flag("TARE_CHANGED")
+
+    def identify(self, seconds: int) -> None:
+        """Blink and buzz, 0 s to stop."""
+        self.senses.haptics.identify(self.senses.life_s, seconds)
+        self.led = (255, 255, 255, 2) if seconds else (0, 0, 0, 0)
+
+    def forget_everything(self) -> None:
+        """Erase log, calibration and bonds."""
+        self.log.erase()
+        self.store_calibration(reference.CALIBRATION)
+        self.on_factory_reset()

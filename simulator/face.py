@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simulator import rotations
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -102,8 +104,19 @@ class Face:
             }
         )
 
-    def place(self, rng: np.random.Generator, zone: str, side: str) -> tuple[Ellipsoid, NDArray[np.float64], float]:
+    def place(
+        self, rng: np.random.Generator, zone: str, side: str, outward_deg: float | None = None
+    ) -> tuple[Ellipsoid, NDArray[np.float64], float]:
         """Draw the middle of a group of strokes.
+
+        Parameters
+        ----------
+        rng : numpy Generator
+            Draws.
+        zone, side : str
+            A place; without a side the half is drawn too.
+        outward_deg : float, optional
+            Direction to roll in, from up toward outward. Default: the recommended one.
 
         Returns
         -------
@@ -112,14 +125,15 @@ class Face:
         middle_m : ndarray, shape (3,)
             A point on it.
         direction_deg : float
-            Recommended direction there, from up, positive toward the person's left.
+            Direction there, from up, positive toward the person's left.
         """
         patch = PATCHES[zone]
         sign = {"left": 1.0, "right": -1.0}.get(side, 0.0) or float(rng.choice([-1.0, 1.0]))
         azimuth = patch.azimuth_deg + rng.normal(0, patch.spread_deg / 2)
         elevation = patch.elevation_deg + rng.normal(0, patch.spread_deg / 2)
         surface = self.surfaces[patch.surface]
-        return surface, surface.at(sign * azimuth, elevation), sign * patch.direction_deg
+        direction_deg = patch.direction_deg if outward_deg is None else outward_deg
+        return surface, surface.at(sign * azimuth, elevation), sign * direction_deg
 
 
 def tangent(normal: NDArray[np.float64], direction_deg: float) -> NDArray[np.float64]:
@@ -145,4 +159,4 @@ def tangent_axes(normal: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDAr
     """Up and left in the tangent planes of ``normal``, shape (n, 3), face frame."""
     up = np.array([0.0, 1.0, 0.0]) - normal[:, 1:2] * normal
     up = up / np.linalg.norm(up, axis=1, keepdims=True)
-    return up, np.asarray(np.cross(up, normal), np.float64)
+    return up, rotations.cross(up, normal)

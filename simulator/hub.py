@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SUPERVISION_S: Final = 2.0
-"""How long a controller whose host vanished keeps its links, s."""
 STUCK_B: Final = 0x40000
 """Bytes that may wait for a host that does not read, about 100 s of streaming; more count as a lost link."""
 
@@ -35,18 +33,14 @@ class Hub:
     ----------
     air : Air
         Where the controllers live.
-    supervision_s : float, default SUPERVISION_S
-        Time from a socket's end to the loss of its links, s; longer keeps the roller busy for longer.
     """
 
-    def __init__(self, air: Air, supervision_s: float = SUPERVISION_S) -> None:
+    def __init__(self, air: Air) -> None:
         self.air = air
         self.host = ""
         self.port = 0
-        self._supervision_s = supervision_s
         self._numbers = itertools.count(1)
         self._plugs: set[_Plug] = set()
-        self._timers: dict[AirController, asyncio.TimerHandle] = {}
 
     async def listen(self, host: str, port: int) -> asyncio.Server:
         """Start accepting sockets; ``port`` 0 takes any free one.
@@ -67,27 +61,19 @@ class Hub:
     def plug_in(self, plug: _Plug) -> AirController:
         """Give a new socket its controller."""
         self._plugs.add(plug)
-        return AirController(f"dongle {next(self._numbers)}", self.air)
+        controller = AirController(f"dongle {next(self._numbers)}", self.air)
+        controller.on_unplugged = plug.abort
+        return controller
 
     def pull_out(self, plug: _Plug, controller: AirController) -> None:
-        """Note that a socket ended: its controller falls silent now and leaves the air after the supervision time."""
+        """Note that a socket ended: its controller is gone now, its peers notice after their supervision timeouts."""
         self._plugs.discard(plug)
-        controller.host = None
-        controller.le_scan_enable = False
-        controller.pending_le_connection = None
-        loop = asyncio.get_running_loop()
-        self._timers[controller] = loop.call_later(self._supervision_s, self._forget, controller)
-
-    def _forget(self, controller: AirController) -> None:
-        self._timers.pop(controller).cancel()
         self.air.remove(controller)
 
     def close(self) -> None:
-        """End all sockets and take all controllers off the air."""
+        """End all sockets; they take their controllers off the air in the next turn of the loop."""
         for plug in list(self._plugs):
             plug.abort()
-        for controller in list(self._timers):
-            self._forget(controller)
 
 
 class _Plug(asyncio.Protocol):
@@ -149,9 +135,7 @@ class _Socket:
 
 
 @asynccontextmanager
-async def open_hub(
-    air: Air, host: str = "127.0.0.1", port: int = 0, supervision_s: float = SUPERVISION_S
-) -> AsyncGenerator[Hub]:
+async def open_hub(air: Air, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Hub]:
     """Serve controllers on a TCP port for as long as the context lasts.
 
     Parameters
@@ -160,21 +144,17 @@ async def open_hub(
         Where the controllers live.
     host, port : str, int
         Address to listen on; port 0 takes any free one, which ``Hub.port`` then tells.
-    supervision_s : float, default SUPERVISION_S
-        See `Hub`.
 
     Raises
     ------
     OSError
         When the address cannot be had.
     """
-    hub = Hub(air, supervision_s)
+    hub = Hub(air)
     server = await hub.listen(host, port)
     try:
         yield hub
     finally:
         server.close()
         hub.close()
-        # The aborted sockets report their end in the next turn of the loop.
         await asyncio.sleep(0)
-        hub.close()

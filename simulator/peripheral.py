@@ -7,43 +7,49 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from bumble import att, data_types, hci, pairing
+from bumble import core, data_types, hci
 from bumble.core import UUID, AdvertisingData
-from bumble.device import Connection, DeviceConfiguration
+from bumble.device import AdvertisingType, Connection, DeviceConfiguration
 from bumble.device import Device as BumbleDevice
-from bumble.gatt import Characteristic, CharacteristicValue, Service
 from bumble.host import Host
 
-from firmware_protocol import codec, layout, reference
-from simulator.air import SUPERVISION_TIMEOUT, AirController
+from firmware_protocol import codec
+from simulator.air import AirController
+from simulator.bonds import Bonds
+from simulator.gatt import RollerServer
+from simulator.outbox import Outbox
+from simulator.radio import SUPERVISION_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from simulator.air import Air
     from simulator.device import Device
+    from simulator.radio import Radio
 
 logger = logging.getLogger(__name__)
 
 TICK_S: Final = 0.02
-"""How often a streaming device is asked for packets, s."""
+"""How often a connected device is asked for packets, s."""
+IDLE_TICK_S: Final = 0.1
+"""How often a device without a host gets to know what time it is, s."""
 REPORT_S: Final = 1.0
 """Shortest time between two STATUS notifications, s."""
+LOOK_S: Final = 0.1
+"""How often STATUS is looked at for a change, s."""
 ADVERTISING_INTERVAL_MS: Final = 100.0
+DISTANCE_M: Final = 1.0
+WANTED_INTERVAL_MS: Final = (15, 30)
+"""Shortest and longest connection interval that the firmware asks for when the central chose a longer one."""
+WANTED_TIMEOUT_MS: Final = 4000
 POWER_OFF: Final = int(hci.HCI_ErrorCode.REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_POWER_OFF_ERROR)
+CLOSE_S: Final = 1.0
 MAX_MTU: Final = 517
-CCCD_IMPROPERLY_CONFIGURED: Final = 0xFD
-"""ATT error: the host wrote to CONTROL before it asked for indications."""
 
-_PROPERTIES: Final = {
-    "read": Characteristic.Properties.READ,
-    "write": Characteristic.Properties.WRITE,
-    "notify": Characteristic.Properties.NOTIFY,
-    "indicate": Characteristic.Properties.INDICATE,
-}
 _REASONS: Final = {
     SUPERVISION_TIMEOUT: "supervision timeout",
     int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR): "it disconnected",
@@ -62,6 +68,15 @@ def random_address(device_id: bytes) -> hci.Address:
     return hci.Address(bytes(octets), hci.Address.RANDOM_DEVICE_ADDRESS)
 
 
+@dataclass
+class Manners:
+    """How the firmware fails to do what the protocol says; nothing is wrong by default."""
+
+    response_late_s: float = 0.0
+    response_missing: bool = False
+    response_garbage: bool = False
+
+
 class Peripheral:
     """GATT server, advertising and pace of one roller. Made by `open_peripheral`.
 
@@ -71,6 +86,8 @@ class Peripheral:
         The state machine behind the server.
     host : BumbleDevice
         Bluetooth host, powered on by `open_peripheral`.
+    controller : AirController
+        Its controller.
     clock : callable
         Time of the device, us.
     on_event : callable
@@ -81,195 +98,262 @@ class Peripheral:
     """Ends by itself only when the device fails."""
 
     def __init__(
-        self, device: Device, host: BumbleDevice, clock: Callable[[], int], on_event: Callable[[str], None]
+        self,
+        device: Device,
+        host: BumbleDevice,
+        controller: AirController,
+        clock: Callable[[], int],
+        on_event: Callable[[str], None],
     ) -> None:
         self.device = device
+        self.controller = controller
+        self.manners = Manners()
+        self.bonds = Bonds(device, host)
+        self.now_us = clock
+        self.connection: Connection | None = None
+        """The host that is connected, if one is."""
         self._host = host
-        self._clock = clock
         self._on_event = on_event
-        self._connection: Connection | None = None
         self._gone = ""
-        self._responses: asyncio.Queue[bytes] = asyncio.Queue()
-        self._streaming = asyncio.Event()
-        self._connected = asyncio.Event()
-        self._disconnected = asyncio.Event()
-        self._roller = {
-            name: self._characteristic(name, properties) for _, name, properties, _ in layout.CHARACTERISTICS
-        }
-        self._battery = Characteristic[bytes](
-            UUID("2A19"),
-            Characteristic.Properties.READ | Characteristic.Properties.NOTIFY,
-            Characteristic.READABLE,
-            CharacteristicValue(read=lambda _: bytes([device.battery_percent])),
-        )
+        self._told_streaming = False
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self._boot_id, self._was_on_air = device.boot_id, device.on_air
+        self._requests: asyncio.Queue[bytes] = asyncio.Queue()
+        self._advertising_changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._visit: list[asyncio.Task[Any]] = []
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._gatt = RollerServer(device, host.gatt_server, self.bonds, self._on_request, self._on_subscription)
+        self._outbox = Outbox(self._send, device.dropped)
+        device.on_factory_reset = self.forget_hosts
         host.on(host.EVENT_CONNECTION, self._on_connection)
+
+    # --- What it is -------------------------------------------------------------------------------------------------
 
     @property
     def address(self) -> str:
         """Bluetooth address, upper case with colons."""
         return self._host.random_address.to_string(with_type_qualifier=False)
 
-    def services(self) -> list[Service]:
-        """GATT services of the roller: its own, Battery, Device Information."""
-        info = codec.unpack_fields(layout.INFO, self.device.info_payload(), "INFO", 0, codec.Info)
-        texts = {
-            "2A29": reference.MANUFACTURER,
-            "2A24": reference.MODEL,
-            "2A25": self.device.device_id.hex(),
-            "2A27": str(info.hw_rev),
-            "2A26": self.device.firmware,
-            "2A28": f"{layout.PROTOCOL_MAJOR}.{layout.PROTOCOL_MINOR}",
-        }
-        information = [
-            Characteristic(UUID(uuid), Characteristic.Properties.READ, Characteristic.READABLE, text.encode())
-            for uuid, text in texts.items()
-        ]
-        return [
-            Service(UUID(codec.uuid_of("SERVICE")), list(self._roller.values())),
-            Service(UUID("180F"), [self._battery]),
-            Service(UUID("180A"), information),
-        ]
+    @property
+    def radio(self) -> Radio:
+        """The antenna, and what goes wrong on the air."""
+        return self.controller.radio
 
-    def _characteristic(self, name: str, properties: tuple[str, ...]) -> Characteristic[bytes]:
-        flags = Characteristic.Properties(0)
-        for known in properties:
-            flags |= _PROPERTIES[known]
-        permissions = Characteristic.Permissions(0)
-        if "read" in properties:
-            permissions |= Characteristic.READABLE
-        if "write" in properties:
-            permissions |= Characteristic.WRITEABLE
-        read = {"INFO": self.device.info_payload, "STATUS": self.device.status_payload}.get(name)
-        value = CharacteristicValue[bytes](
-            read=(lambda _: read()) if read else None,
-            write=self._on_request if "write" in properties else None,
-        )
-        return Characteristic(UUID(codec.uuid_of(name)), flags, permissions, value)
+    @property
+    def max_mtu(self) -> int:
+        """Longest ATT MTU that the roller agrees to on later connections, 23 to 517 B."""
+        return self._host.gatt_server.max_mtu
 
-    async def advertise(self) -> None:
-        """Advertise the roller service, with the name in the scan response."""
+    @max_mtu.setter
+    def max_mtu(self, mtu: int) -> None:
+        self._host.gatt_server.max_mtu = mtu
+
+    # --- Time -------------------------------------------------------------------------------------------------------
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something beside everything else, until the roller is closed; a failure ends the roller."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+        return task
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not self._failed.done():
+            self._failed.set_exception(error)
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something after a time, s, unless the roller is closed before."""
+        loop = asyncio.get_running_loop()
+
+        def fire() -> None:
+            self._timers.discard(timer)
+            act()
+
+        timer = loop.call_later(seconds, fire)
+        self._timers.add(timer)
+
+    def hang(self, seconds: float) -> None:
+        """Let the firmware do nothing for a time, s, while its radio keeps the link; then it catches up."""
+        self._awake.clear()
+        self.later(seconds, self._awake.set)
+
+    async def run(self) -> None:
+        """Serve hosts, one after the other, until cancelled or the device fails."""
+        self._outbox.attach(self._host.host)
+        self.spawn(self._tick())
+        self.spawn(self._advertise())
+        try:
+            await self._failed
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+            # Before Python 3.12, asyncio.wait_for (used by Bumble) may swallow a cancellation.
+            while self._tasks:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.wait(set(self._tasks), timeout=TICK_S)
+
+    async def close(self) -> None:
+        """Switch the roller off; a connected host is told so."""
+        self.serving.cancel()
+        await asyncio.wait([self.serving])
+        await self._disconnect()
+
+    async def _tick(self) -> None:
+        """Let the device live: hand over the packets that are due, and follow what it does to its radio."""
+        while True:
+            await self._awake.wait()
+            self._outbox.put(self.device.advance(self.now_us(), self._outbox.room))
+            self._follow()
+            await asyncio.sleep(TICK_S if self.connection else IDLE_TICK_S)
+
+    def _follow(self) -> None:
+        """Tell what became of the device, and switch its radio."""
+        if self.device.streaming != self._told_streaming:
+            self._told_streaming = self.device.streaming
+            streaming = f"streaming, IMU at {self.device.imu_rate_hz:.2f} Hz"
+            self._on_event(streaming if self._told_streaming else "streaming stopped")
+        if self.device.on_air == self._was_on_air:
+            return
+        self._was_on_air = self.device.on_air
+        self._advertising_changed.set()
+        if self._was_on_air:
+            self._boot_id = self.device.boot_id
+        elif self.device.boot_id != self._boot_id:
+            # A restart gives no time for good-byes.
+            self.controller.end_links()
+        else:
+            self.spawn(self._disconnect())
+
+    async def _disconnect(self) -> None:
+        """End the connection, if there is one, saying that the power goes off."""
+        if self.connection:
+            with suppress(TimeoutError, core.BaseBumbleError, hci.HCI_Error):
+                async with asyncio.timeout(CLOSE_S):
+                    await self.connection.disconnect(POWER_OFF)
+
+    # --- Advertising ------------------------------------------------------------------------------------------------
+
+    async def _advertise(self) -> None:
+        """Advertise as the state of the roller demands: not at all, for everybody, or as taken."""
+        told = "advertising again"
+        while True:
+            self._advertising_changed.clear()
+            gone, self._gone = self._gone, ""
+            if not self.device.on_air:
+                await self._host.stop_advertising()
+                now, gone = "off the air", ""
+            elif self.connection:
+                await self._start_advertising(AdvertisingType.UNDIRECTED_SCANNABLE)
+                now = ""
+            else:
+                await self._start_advertising(AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE)
+                now = f"host gone ({gone}), advertising again" if gone else "advertising again"
+            if now and (gone or now != told):
+                self._on_event(now)
+            told = now
+            await self._advertising_changed.wait()
+
+    async def _start_advertising(self, kind: AdvertisingType) -> None:
         flags = AdvertisingData.Flags.LE_GENERAL_DISCOVERABLE_MODE | AdvertisingData.Flags.BR_EDR_NOT_SUPPORTED
-        service = UUID(codec.uuid_of("SERVICE"))
+        service = data_types.CompleteListOf128BitServiceUUIDs([UUID(codec.uuid_of("SERVICE"))])
+        answer: list[core.DataType] = [data_types.CompleteLocalName(self.device.name)]
+        if kind is AdvertisingType.UNDIRECTED_SCANNABLE:
+            # "Incomplete", because the service is in the advertisement; name and UUID fill the 31 bytes.
+            answer.insert(0, data_types.IncompleteListOf128BitServiceUUIDs([UUID(codec.uuid_of("TAKEN"))]))
         await self._host.start_advertising(
-            advertising_data=bytes(
-                AdvertisingData(
-                    [data_types.Flags(flags), data_types.CompleteListOf128BitServiceUUIDs([service])],
-                )
-            ),
-            scan_response_data=bytes(AdvertisingData([data_types.CompleteLocalName(self.device.name)])),
+            advertising_type=kind,
+            advertising_data=bytes(AdvertisingData([data_types.Flags(flags), service])),
+            scan_response_data=bytes(AdvertisingData(answer)),
             advertising_interval_min=ADVERTISING_INTERVAL_MS,
             advertising_interval_max=ADVERTISING_INTERVAL_MS,
         )
 
+    # --- A host's visit ---------------------------------------------------------------------------------------------
+
     def _on_connection(self, connection: Connection) -> None:
-        self._connection = connection
-        self._responses = asyncio.Queue()
+        self.connection = connection
+        self._requests = asyncio.Queue()
         connection.on(connection.EVENT_DISCONNECTION, self._on_disconnection)
         connection.on(connection.EVENT_CONNECTION_ATT_MTU_UPDATE, self._on_mtu)
-        self.device.connected(connection.att_mtu, self._clock())
-        self._disconnected.clear()
-        self._connected.set()
+        self.device.connected(connection.att_mtu, self.now_us())
+        self._visit = [self.spawn(self._respond(connection)), self.spawn(self._report(connection))]
+        if connection.parameters.connection_interval > WANTED_INTERVAL_MS[1]:
+            self.want_usual_parameters()
+        self._advertising_changed.set()
         self._on_event("host connected")
 
+    def change_parameters(self, shortest_ms: float, longest_ms: float, timeout_ms: float) -> None:
+        """Ask the connected host for another connection interval and supervision timeout."""
+        if self.connection:
+            self.spawn(self._update(self.connection, shortest_ms, longest_ms, timeout_ms))
+
+    def want_usual_parameters(self) -> None:
+        """Ask the connected host for what the firmware likes best."""
+        self.change_parameters(*WANTED_INTERVAL_MS, WANTED_TIMEOUT_MS)
+
+    def forget_hosts(self) -> None:
+        """Forget the bonds with all hosts."""
+        self.spawn(self.bonds.forget())
+
+    async def _update(self, connection: Connection, shortest_ms: float, longest_ms: float, timeout_ms: float) -> None:
+        with suppress(core.BaseBumbleError, hci.HCI_Error):
+            await connection.cancel_on_disconnection(
+                connection.update_parameters(shortest_ms, longest_ms, 0, timeout_ms)
+            )
+
     def _on_mtu(self) -> None:
-        if self._connection:
-            self.device.mtu_changed(self._connection.att_mtu)
+        if self.connection:
+            self.device.mtu_changed(self.connection.att_mtu)
+
+    def _on_subscription(self, on: bool) -> None:
+        self.device.subscribed(on, self.now_us())
 
     def _on_disconnection(self, reason: int) -> None:
-        self._connection = None
-        self._streaming.clear()
-        self._connected.clear()
-        self.device.disconnected(self._clock())
+        self.connection = None
+        for task in self._visit:
+            task.cancel()
+        self._outbox.clear()
+        self.device.disconnected(self.now_us())
         self._gone = _REASONS.get(reason, f"reason {reason:#04x}")
-        self._disconnected.set()
+        self._advertising_changed.set()
 
-    def _subscribed(self, name: str, bit: int) -> bool:
-        """Whether the connected host set ``bit`` in the CCCD of a characteristic."""
-        server = self._host.gatt_server
-        return bool(self._connection and server.read_cccd(self._connection, self._roller[name])[0] & bit)
+    def _on_request(self, payload: bytes) -> None:
+        self._requests.put_nowait(payload)
 
-    def _on_request(self, _connection: Connection, payload: bytes) -> None:
-        if not self._subscribed("CONTROL", 0x02):
-            raise att.ATT_Error(CCCD_IMPROPERLY_CONFIGURED)
-        was_streaming = self.device.streaming
-        self._responses.put_nowait(self.device.request(bytes(payload), self._clock()))
-        if self.device.streaming == was_streaming:
-            return
-        if self.device.streaming:
-            self._streaming.set()
-            self._on_event(f"streaming, IMU at {self.device.imu_rate_hz:.2f} Hz")
-        else:
-            self._streaming.clear()
-            self._on_event("streaming stopped")
-
-    async def run(self) -> None:
-        """Serve hosts, one after the other, until cancelled or the device fails."""
+    async def _respond(self, connection: Connection) -> None:
+        """Answer requests with indications, in order."""
         while True:
-            await self.advertise()
-            if self._gone:
-                self._on_event(f"host gone ({self._gone}), advertising again")
-            await self._connected.wait()
-            work = [asyncio.create_task(step()) for step in (self._respond, self._stream, self._report)]
-            gone = asyncio.create_task(self._disconnected.wait())
-            try:
-                await asyncio.wait([*work, gone], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (*work, gone):
-                    task.cancel()
-            for failure in await asyncio.gather(*work, return_exceptions=True):
-                if isinstance(failure, Exception):
-                    raise failure
+            request = await self._requests.get()
+            await self._awake.wait()
+            response = self.device.request(request, self.now_us())
+            self._follow()
+            if self.manners.response_late_s:
+                await asyncio.sleep(self.manners.response_late_s)
+            if self.manners.response_garbage:
+                response = bytes(byte ^ 0xA5 for byte in response)
+            if not self.manners.response_missing:
+                await self._gatt.indicate(connection, response)
 
-    async def close(self) -> None:
-        """Switch the roller off; a connected host is told so."""
-        # Before Python 3.12, asyncio.wait_for (used by Bumble) may swallow a cancellation.
-        while not self.serving.done():
-            self.serving.cancel()
-            await asyncio.wait([self.serving], timeout=TICK_S)
-        if self._connection:
-            await self._connection.disconnect(POWER_OFF)
+    def _send(self, payload: bytes) -> None:
+        if self.connection:
+            self._gatt.notify(self.connection, "STREAM", payload)
 
-    async def _respond(self) -> None:
-        """Send responses as indications, in order."""
-        while connection := self._connection:
-            payload = await self._responses.get()
-            await self._host.indicate_subscriber(connection, self._roller["CONTROL"], payload)
-
-    async def _stream(self) -> None:
-        """Send the packets that are due while the device streams; sleep while it does not."""
-        while connection := self._connection:
-            await self._streaming.wait()
-            for payload in self.device.advance(self._clock()):
-                await self._host.notify_subscriber(connection, self._roller["STREAM"], payload)
-            await asyncio.sleep(TICK_S)
-
-    async def _report(self) -> None:
+    async def _report(self, connection: Connection) -> None:
         """Notify STATUS and battery when they changed."""
-        status = battery = b""
-        while connection := self._connection:
-            if (new := self.device.status_payload()) != status:
-                status = new
-                await self._host.notify_subscriber(connection, self._roller["STATUS"], status)
-            if (new := bytes([self.device.battery_percent])) != battery:
-                battery = new
-                await self._host.notify_subscriber(connection, self._battery, battery)
-            await asyncio.sleep(REPORT_S)
-
-
-def _bluetooth_host(controller: AirController, device: Device, max_mtu: int) -> BumbleDevice:
-    host = Host()
-    host.controller = controller
-    config = DeviceConfiguration(name=device.name, address=random_address(device.device_id))
-    bluetooth = BumbleDevice(config=config, host=host)
-    bluetooth.gatt_server.max_mtu = max_mtu
-    # Bonds are looked up under the address that is on the air.
-    bonding = pairing.PairingConfig(mitm=False, identity_address_type=pairing.PairingConfig.AddressType.RANDOM)
-
-    def same_for_all(_connection: Connection) -> pairing.PairingConfig:
-        return bonding
-
-    bluetooth.pairing_config_factory = same_for_all
-    return bluetooth
+        told = (b"", b"")
+        while True:
+            status, battery = now = self.device.status_payload(), bytes([self.device.battery_percent])
+            if status != told[0]:
+                self._gatt.notify(connection, "STATUS", status)
+            if battery != told[1]:
+                self._gatt.notify(connection, "Battery Level", battery)
+            await asyncio.sleep(LOOK_S if now == told else REPORT_S)
+            told = now
 
 
 @asynccontextmanager
@@ -301,10 +385,13 @@ async def open_peripheral(
     Exception
         At the end, whatever made the device fail meanwhile. ``Peripheral.serving`` is done as soon as that happens.
     """
-    controller = AirController(device.name, air)
-    bluetooth = _bluetooth_host(controller, device, max_mtu)
-    peripheral = Peripheral(device, bluetooth, clock, on_event)
-    bluetooth.add_services(peripheral.services())
+    controller = AirController(device.name, air, DISTANCE_M)
+    host = Host()
+    host.controller = controller
+    config = DeviceConfiguration(name=device.name, address=random_address(device.device_id))
+    bluetooth = BumbleDevice(config=config, host=host)
+    peripheral = Peripheral(device, bluetooth, controller, clock, on_event)
+    peripheral.max_mtu = max_mtu
     await bluetooth.power_on()
     peripheral.serving = asyncio.create_task(peripheral.run())
     try:

@@ -6,56 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from firmware_protocol import arrays, codec, layout, reference
+from firmware_protocol import arrays, codec
 from roller_host.pipeline import Pipeline
 from roller_host.signal.record import Record
-from simulator import truth
+from simulator import generate, truth
 from simulator.device import Device
 
-TICK_US = 20_000
 MTU = 247
-STREAM_MASK = sum(1 << stream_id for stream_id, _, _ in layout.STREAMS)
 
 
-class Dialogue:
+class Dialogue(generate.Dialogue):
     """A host's side of the conversation with a device, and what crossed the link in it."""
 
     def __init__(self, device):
-        self.device = device
-        self.now_us = 0
         self.records = []
-        self._tag = 0
-
-    def note(self, source, payload, direction="in"):
-        self.records.append(Record(self.now_us * 1e-6, source, direction, payload))
-
-    def ask(self, name, *args):
-        self._tag = (self._tag + 1) & 0xFF
-        request = codec.encode_request(name, self._tag, *args)
-        self.note("CONTROL", request, "out")
-        payload = self.device.request(request, self.now_us)
-        self.note("CONTROL", payload)
-        return codec.decode_response(payload)
-
-    def introduce(self, mtu=MTU):
-        """Connect and learn about the device."""
-        self.device.connected(mtu, self.now_us)
-        self.note("INFO", self.device.info_payload())
-        for stream_id, _, _ in layout.STREAMS:
-            self.ask("STREAM_INFO", stream_id)
-        for page in (0, 1):
-            self.ask("CAL_READ", page)
-        for page in (0, 1):
-            self.ask("GEOMETRY_READ", 0, page)
-
-    def start(self, mask=STREAM_MASK, flush_ms=reference.FLUSH_MS):
-        return self.ask("START", mask, flush_ms, 0)
-
-    def stream(self, seconds):
-        for _ in range(round(seconds * 1e6 / TICK_US)):
-            self.now_us += TICK_US
-            for payload in self.device.advance(self.now_us):
-                self.note("STREAM", payload)
+        super().__init__(device, lambda payload: self.records.append(Record(*payload)))
 
 
 class Session(NamedTuple):
@@ -72,9 +37,9 @@ def session(seed, seconds, habits=None, flaws=None):
     happened = []
     device = Device(seed, habits, flaws, happened.append)
     host = Dialogue(device)
-    host.introduce()
+    host.connect()
     host.start()
-    host.stream(seconds)
+    host.pass_time(seconds)
     return Session(device, happened, host.records)
 
 
@@ -113,7 +78,7 @@ def counts(records_or_payloads, stream_name):
 
 def first_sample_s(device):
     """True time since START of session time 0."""
-    return 0.5 / max(device._sensors.imu_rate_hz, device._sensors.force_rate_hz)
+    return 0.5 / max(device.senses.sensors.imu_rate_hz, device.senses.sensors.force_rate_hz)
 
 
 def true_strokes(made, until_s=None):

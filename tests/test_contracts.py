@@ -2,12 +2,15 @@
 """Rules of the code base that no other test would notice being broken."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from simulator.cli import main as simulator_main
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("firmware_protocol", "roller_host", "simulator")
@@ -27,6 +30,44 @@ def test_import_contracts_are_kept():
     done = subprocess.run([sys.executable, "-c", LINT], capture_output=True, text=True, cwd=ROOT, check=False)  # noqa: S603
     assert done.returncode == 0, done.stdout
     assert "4 kept, 0 broken" in done.stdout
+
+
+NO_SIMULATOR = """
+import importlib, pkgutil, sys
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("simulator", "bumble"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Wall())
+import roller_host
+names = [module.name for module in pkgutil.walk_packages(roller_host.__path__, "roller_host.")]
+for name in names:
+    if not name.startswith(("roller_host.dashboard", "roller_host.link.bumble_backend", "roller_host.link.dongle")):
+        importlib.import_module(name)
+assert len(names) > 30, names
+from roller_host.cli import main
+sys.exit(main(["replay", sys.argv[1], "--json"]))
+"""
+
+
+def test_the_host_does_not_need_the_simulator_and_so_cannot_know_its_ranges(tmp_path):
+    """Face shapes, mounting errors and skew are drawn in the simulator alone: estimates come without it."""
+    assert simulator_main(["generate", "--minutes", "0.2", "--out", str(tmp_path)]) == 0
+    capture = str(tmp_path / "capture.jsonl")
+    done = subprocess.run([sys.executable, "-c", NO_SIMULATOR, capture], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["strokes"] > 0
+
+
+def test_only_app_names_the_simulator():
+    naming = [
+        ident(path)
+        for path in (ROOT / "roller_host").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "simulator")
+        or (isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == "simulator" for alias in node.names))
+    ]
+    assert set(naming) == {"roller_host/app.py"}
 
 
 def test_there_are_sources():

@@ -13,6 +13,10 @@ import pytest
 from roller_host import cli
 from roller_host.app import Options
 from roller_host.commands import run_replay
+from simulator import cli as simulator_cli
+from simulator import witness
+from simulator.people import PEOPLE
+from simulator.scenario import parse_scenario
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("hardware/*.md")])
@@ -49,3 +53,33 @@ def test_every_command_in_the_readme_is_one_that_the_program_takes():
     assert len(commands) >= 7
     for command in commands:
         parser.parse_args(shlex.split(command)[1:])
+
+
+def test_every_simulator_command_in_the_readme_is_one_that_it_takes():
+    parser = simulator_cli.build_parser()
+    lines = [line.split("#")[0] for block in blocks(ROOT / "README.md", "bash") for line in block.splitlines()]
+    commands = [line for line in lines if line.startswith("roller-sim")]
+    assert len(commands) >= 3
+    for command in commands:
+        parser.parse_args(shlex.split(command)[1:])
+
+
+def test_the_readme_describes_every_column_of_the_truth_with_its_unit():
+    text = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- truth -->")[2].partition("<!-- /truth -->")[0]
+    )
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", text, flags=re.MULTILINE)
+    columns = (*witness.TRUTH_COLUMNS, *witness.STROKE_COLUMNS)
+    assert rows == [(name, unit or "-", meaning or "as above") for name, unit, meaning in columns]
+
+
+def test_the_scenario_example_is_one():
+    (text,) = blocks(ROOT / "docs" / "scenarios.md", "toml")
+    example = parse_scenario("example", text)
+    assert (example.person, len(example.incidents)) == ("beginner", 1)
+
+
+def test_the_scenario_page_names_everybody():
+    page = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)`", page.partition("People: ")[2].partition(". A seed")[0])
+    assert named == list(PEOPLE)

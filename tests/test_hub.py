@@ -13,11 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from bare import Heard
+from bumble import data_types
+from bumble.core import UUID, AdvertisingData
 
+from firmware_protocol import codec
 from roller_host.link.client import LinkTimes, stream
+from roller_host.link.dongle import Dongle
 from roller_host.link.radio import open_radio
 from roller_host.link.states import LinkLostError
 from simulator import cli
+from simulator.air import Air
+from simulator.device import Device
+from simulator.faults import Fault, inject
+from simulator.hub import open_hub
+from simulator.peripheral import open_peripheral
 
 PATIENCE_S = 20.0
 """For a process to start and import its libraries on a loaded machine."""
@@ -137,6 +147,50 @@ def test_a_killed_host_is_noticed_and_the_next_one_served():
         running.line_with("host gone (it disconnected), advertising again", PROMPT_S)
 
 
+def test_a_dead_dongle_is_silent_at_once_and_its_link_ends_after_the_supervision_timeout():
+    service = AdvertisingData([data_types.CompleteListOf128BitServiceUUIDs([UUID(codec.uuid_of("SERVICE"))])])
+
+    async def main():
+        air, told = Air(), Heard()
+        async with open_hub(air) as hub, open_peripheral(air, Device(seed=1), on_event=told.add) as roller:
+            dongle = Dongle(f"tcp-client:{hub.host}:{hub.port}")
+            stack = await dongle.open()
+            await stack.start_advertising(advertising_data=bytes(service), advertising_interval_min=20)
+            speaker = stack.random_address.to_string(with_type_qualifier=False)
+            await stack.connect(roller.address, timeout=PATIENCE_S)
+            async with open_radio(f"tcp:{hub.host}:{hub.port}") as radio:
+                assert {found.address for found in await radio.scan(0.5)} == {roller.address, speaker}
+                died_s = time.monotonic()
+                # As the system does for a program that died.
+                dongle._transport.sink.transport.abort()
+                await dongle.lost
+                assert {found.address for found in await radio.scan(0.3)} == {roller.address}
+                assert told == ["host connected"]
+            await told.one(lambda text: text == "host gone (supervision timeout), advertising again")
+            assert 0.6 < time.monotonic() - died_s < PROMPT_S
+            await dongle.close()
+
+    asyncio.run(main())
+
+
+def test_an_adapter_that_is_pulled_out_is_gone_for_its_host():
+    async def main():
+        air, told = Air(), Heard()
+        async with open_hub(air) as hub, open_peripheral(air, Device(seed=1), on_event=told.add) as roller:
+            dongle = Dongle(f"tcp-client:{hub.host}:{hub.port}")
+            stack = await dongle.open()
+            await stack.connect(roller.address, timeout=PATIENCE_S)
+            await told.one(lambda text: text == "host connected")
+            inject(roller, Fault.ADAPTER_OFF)
+            async with asyncio.timeout(PROMPT_S):
+                await dongle.lost
+            await told.one(lambda text: text == "host gone (supervision timeout), advertising again")
+            await dongle.close()
+            assert len(air.controllers) == 1
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_signal_ends_it_cleanly(number, busy):
@@ -202,6 +256,9 @@ def test_bad_input_is_exit_2(arguments, capsys):
 def test_a_missing_bumble_names_the_extra(monkeypatch, capsys):
     for name in [name for name in sys.modules if name.startswith(("bumble", "simulator."))]:
         monkeypatch.delitem(sys.modules, name)
+        package, _, module = name.rpartition(".")
+        if package == "simulator":
+            monkeypatch.delattr(f"simulator.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "bumble", None)
     assert cli.main(["run"]) == 2
     assert "pip install '.[sim]'" in capsys.readouterr().err

@@ -283,7 +283,7 @@ def test_swapped_packets_are_a_gap_and_a_late_one():
 
 def calibrated(all_records, **changes):
     """The same session with another calibration record in the responses."""
-    made = session(2, SECONDS).device._sensors.calibration
+    made = session(2, SECONDS).device.senses.sensors.calibration
     record = codec.encode_record("CALIBRATION", made._replace(**changes))
     halves = {0: record[:16], 1: record[16:]}
     asked = {}
@@ -300,14 +300,14 @@ def calibrated(all_records, **changes):
 def test_everything_is_learnt_from_the_dialogue():
     pipeline, _ = understood(2, SECONDS)
     assert pipeline.assumed == set()
-    ours, theirs = pipeline.model.calibration, session(2, SECONDS).device._sensors.calibration
+    ours, theirs = pipeline.model.calibration, session(2, SECONDS).device.senses.sensors.calibration
     assert ours.flags == 1
     assert ours.n_per_count == pytest.approx(theirs.n_per_count)
     assert ours.n_per_count != reference.N_PER_COUNT
 
 
 def test_sensitivity_of_the_calibration_scales_the_force():
-    n_per_count = session(2, SECONDS).device._sensors.calibration.n_per_count
+    n_per_count = session(2, SECONDS).device.senses.sensors.calibration.n_per_count
     head = {"head_mass_kg": 0.0}
     _, plain = run(calibrated(records(), **head))
     _, doubled = run(calibrated(records(), n_per_count=2 * n_per_count, **head))
@@ -383,13 +383,13 @@ def test_refusals_teach_nothing():
 def restarted():
     """Two streams in one session, with a pause between them."""
     host = Dialogue(Device(4))
-    host.introduce()
+    host.connect()
     host.start()
-    host.stream(6)
+    host.pass_time(6)
     host.ask("STOP")
     host.now_us += 10_000_000
     host.start()
-    host.stream(6)
+    host.pass_time(6)
     return host.records
 
 

@@ -32,8 +32,8 @@ _T = TypeVar("_T")
 BATTERY_UUID: Final = "00002a19-0000-1000-8000-00805f9b34fb"
 N_TIME_SYNC: Final = 8
 """Clock exchanges before START."""
-_FEATURE_OF: Final = {"IMU6": "IMU", "ROLL": "ROLL", "FORCE_RAW": "FORCE_RAW"}
-"""Stream -> the feature bit that offers it; the other streams are always worth asking for."""
+_FEATURE_OF: Final = {"IMU6": "IMU", "ROLL": "ROLL", "FORCE_RAW": "FORCE_RAW", "TEMP": "TEMP", "EVENT": ""}
+"""Streams that the host wants -> the feature bit that offers each; "" is always worth asking for."""
 _NEEDS_PAIRING: Final = (0x05, 0x08, 0x0C, 0x0F)
 """ATT errors: authentication, authorization, key size, encryption."""
 
@@ -232,7 +232,7 @@ class _Link:
         mask = await self._offered(info)
         await self._read_settings()
         for _ in range(N_TIME_SYNC):
-            await self._request("TIME_SYNC")
+            await self._request("TIME_SYNC", optional=True)
         self._take_status(await self._read("STATUS", codec.uuid_of("STATUS")))
         await self._follow_battery()
         await self._request("START", mask, reference.FLUSH_MS, 0)
@@ -273,10 +273,18 @@ class _Link:
             ) from error
 
     async def _offered(self, info: codec.Info) -> int:
-        """START mask of the streams that both sides know; asks for the scales of each."""
+        """START mask of the streams that the host wants; asks for the scales of each.
+
+        Streams of a newer protocol are asked about as well: the sizes of their samples let packets be read past them.
+        """
+        listed = await self._request("STREAM_LIST", optional=True)
+        for stream_id in listed.ids if listed else b"":
+            if stream_id not in codec.STREAM_FIELDS:
+                with suppress(RequestError):
+                    await self._request("STREAM_INFO", stream_id)
         mask = 0
-        for stream_id, name, _ in layout.STREAMS:
-            feature = _FEATURE_OF.get(name)
+        for name, feature in _FEATURE_OF.items():
+            stream_id = codec.STREAM_ID[name]
             if feature and not info.features & codec.bit(layout.FEATURES, feature):
                 continue
             if await self._request("STREAM_INFO", stream_id, optional=True):

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: MIT
+"""Scenarios as files, and sessions generated from them: reproducible, with truth, accepted by the host."""
+
+import csv
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from firmware_protocol import codec, layout, zones
+from roller_host.cli import main as host
+from simulator import scenario, witness
+from simulator.cli import main as sim
+from simulator.faults import Fault
+from simulator.generate import Dialogue
+from simulator.incidents import Disturbed
+from simulator.mishaps import FaultError
+from simulator.scenario import Incident, ScenarioError, load_routine, load_scenario, parse_scenario, scenarios
+
+FILES = ("capture.jsonl", "truth.csv", "strokes.csv")
+
+
+def generated(folder, name="practised", minutes=0.5, seed=1):
+    assert (
+        sim(["generate", "--scenario", name, "--seed", str(seed), "--minutes", str(minutes), "--out", str(folder)]) == 0
+    )
+    return [(folder / file).read_bytes() for file in FILES]
+
+
+def table(folder, file):
+    with (folder / file).open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def payloads(folder, source="STREAM"):
+    lines = (folder / "capture.jsonl").read_text("utf-8").splitlines()[1:]
+    return [bytes.fromhex(line["payload"]) for line in map(json.loads, lines) if line["from"] == source]
+
+
+def replayed(folder, capsys):
+    capsys.readouterr()
+    assert host(["replay", str(folder / "capture.jsonl"), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_names_at_least_ten_scenarios_first_on_each_line(capsys):
+    assert sim(["scenarios"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 10
+    assert [line.split()[0] for line in lines] == list(scenarios())
+    assert all(len(line.split()) > 4 for line in lines), "a scenario without a description"
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_every_shipped_scenario_makes_a_device(name):
+    device = load_scenario(name).device(1)
+    assert codec.decode_record("INFO", device.info_payload()).proto_major == 1
+
+
+def test_a_file_of_ones_own_is_read(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('description = "x"\nperson = "slow"\n[habits]\nspeed_m_s = [0.01, 0.02]\n[flaws]\ngyro_scale = 0\n')
+    mine = load_scenario(str(path))
+    assert (mine.name, mine.person, mine.habits, mine.flaws.gyro_scale) == (
+        "mine",
+        "slow",
+        {"speed_m_s": (0.01, 0.02)},
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("= 3", "no TOML"),
+        ("persona = 'x'", "unknown key 'persona': known are build"),
+        ("person = 'x'", "nobody is called 'x'"),
+        ("person = 3", "person = 3 is no text"),
+        ("routine = 'x'", "no routine is called 'x': known are"),
+        ("log_s = -1", "log_s = -1 is not a number from 0 to 3600"),
+        ("log_s = true", "log_s = True is not a number"),
+        ("habits = 3", r"habits must be written as \[habits\]"),
+        ("[habits]\nspeed = 3", r"unknown key 'speed' in \[habits\]: known are"),
+        ("[habits]\nspeed_m_s = 3", r"speed_m_s in \[habits\] = 3 is not a list of 2 numbers"),
+        ("[habits]\nslip = 'much'", r"slip in \[habits\] = 'much' is not a number"),
+        ("[build]\nfusion = 1", r"fusion in \[build\] = 1 is not true or false"),
+        ("[build]\nsecurity_mode = 1.5", r"security_mode in \[build\] = 1.5 is not a whole number"),
+        ("[radio]\nmax_mtu = 22", "max_mtu must be 23 to 517"),
+        ("faults = 3", r"faults must be written as \[\[faults\]\]"),
+        ("[[faults]]\nat_s = 3", "fault 1: needs at_s and fault"),
+        ("[[faults]]\nfault = 'reboot'", "at_s = -1.0 is not a number from 0"),
+        ("[[faults]]\nat_s = 3\nfault = 'x'", "'x' is no fault; known are"),
+        ("[[faults]]\nat_s = 3\nfault = 'reboot'\nseconds = 3", "reboot takes no arguments, not 'seconds'"),
+        ("[[faults]]\nat_s = 3\nfault = 'sleep'\nseconds = 'x'", "sleep: seconds has to be a number"),
+        ("#" * 200_000, "longer than"),
+    ],
+)
+def test_nonsense_in_a_scenario_is_named(text, told):
+    with pytest.raises(ScenarioError, match=f"^mine: .*{told}"):
+        parse_scenario("mine", text)
+
+
+def test_bad_input_is_one_line_and_exit_2(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out"), "--minutes", "0.05"]
+    assert sim(["generate", "--scenario", "nobody", *out]) == 2
+    assert sim(["generate", "--scenario", str(tmp_path / "missing.toml"), *out]) == 2
+    needs_radio = tmp_path / "radio.toml"
+    needs_radio.write_text('[[faults]]\nat_s = 1\nfault = "jitter"\n')
+    assert sim(["generate", "--scenario", str(needs_radio), *out]) == 2
+    (tmp_path / "file").touch()
+    assert sim(["generate", "--minutes", "0.05", "--out", str(tmp_path / "file")]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("roller-sim: ") for line in lines)
+    assert "jitter needs a radio and cannot be generated: use roller-sim run" in lines[2]
+
+
+def test_a_routine_can_be_named_or_be_a_file(tmp_path):
+    shipped = load_routine("sculpt")
+    path = tmp_path / "mine.toml"
+    path.write_text("nonsense = 1")
+    with pytest.raises(ScenarioError, match="routine mine: "):
+        load_routine(str(path))
+    assert len(shipped.steps) > 5
+
+
+# --- Generated sessions -----------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path):
+    ours = generated(tmp_path / "a", "bad_radio")
+    assert generated(tmp_path / "b", "bad_radio") == ours
+    assert generated(tmp_path / "c", "bad_radio", seed=2)[0] != ours[0]
+
+
+def test_what_is_there_already_is_kept(tmp_path, capsys):
+    before = generated(tmp_path, minutes=0.05)
+    assert sim(["generate", "--minutes", "0.05", "--seed", "9", "--out", str(tmp_path)]) == 2
+    assert "is there already and is kept" in capsys.readouterr().err
+    assert [(tmp_path / file).read_bytes() for file in FILES] == before
+
+
+def test_truth_has_a_row_for_every_imu_sample_at_its_device_time(tmp_path):
+    generated(tmp_path)
+    rows = table(tmp_path, "truth.csv")
+    assert list(rows[0]) == [name for name, _, _ in witness.TRUTH_COLUMNS]
+    times = [
+        packet.t0_us + block.offset_us + i * block.period_us
+        for packet in map(codec.decode_packet, payloads(tmp_path))
+        for block in packet.blocks
+        if block.stream_id == codec.STREAM_ID["IMU6"]
+        for i in range(len(block.samples))
+    ]
+    truth_us = np.array([int(row["device_us"]) % 2**32 for row in rows])
+    assert len(times) == len(rows)
+    np.testing.assert_allclose(times, truth_us, atol=60)
+
+
+def test_truth_is_what_the_sensors_measure(tmp_path):
+    generated(tmp_path, "perfect_device")
+    rows = table(tmp_path, "truth.csv")
+    samples = np.concatenate(
+        [
+            block.samples
+            for packet in map(codec.decode_packet, payloads(tmp_path))
+            for block in packet.blocks
+            if block.stream_id == codec.STREAM_ID["IMU6"]
+        ]
+    )
+    info = [codec.decode_response(p) for p in payloads(tmp_path, "CONTROL") if p[:2] == bytes([0xF0, 2])]
+    imu = next(one.reply for one in info if one.reply.stream_id == codec.STREAM_ID["IMU6"])
+    gyro = np.array([[float(row[f"gyro_{axis}_rad_s"]) for axis in "xyz"] for row in rows])
+    acc = np.array([[float(row[f"acc_{axis}_m_s2"]) for axis in "xyz"] for row in rows])
+    np.testing.assert_allclose(samples[:, :3] * imu.scale_a, gyro, atol=0.6 * imu.scale_a)
+    np.testing.assert_allclose(samples[:, 3:] * imu.scale_b, acc, atol=0.6 * imu.scale_b)
+
+
+def test_strokes_lie_in_the_rows_that_move(tmp_path):
+    generated(tmp_path)
+    rows, strokes = table(tmp_path, "truth.csv"), table(tmp_path, "strokes.csv")
+    assert list(strokes[0]) == [name for name, _, _ in witness.STROKE_COLUMNS]
+    assert len(strokes) > 10
+    for stroke in strokes:
+        during = [row for row in rows if float(stroke["begin_s"]) < float(row["t_s"]) < float(stroke["end_s"]) - 0.001]
+        assert all(row["moving"] == row["contact"] == "1" for row in during)
+        assert {(row["zone"], row["side"]) for row in during} == {(stroke["zone"], stroke["side"])}
+        assert (stroke["zone"], stroke["side"]) in zones.PLACES
+
+
+@pytest.mark.parametrize("name", ["practised", "old_adapter", "battery"])
+def test_a_generated_capture_is_replayed_whole(name, tmp_path, capsys):
+    generated(tmp_path, name)
+    summary = replayed(tmp_path, capsys)
+    assert summary["packets"] == len(payloads(tmp_path))
+    assert (summary["gaps"], summary["bad_payloads"], summary["unknown_blocks"]) == (0, 0, 0)
+    assert summary["duration_s"] == pytest.approx(30, abs=0.2)
+    assert abs(summary["strokes"] - len(table(tmp_path, "strokes.csv"))) <= 2
+
+
+def test_an_offline_log_is_fetched_first(tmp_path, capsys):
+    path = tmp_path / "log.toml"
+    path.write_text("log_s = 10")
+    generated(tmp_path / "out", str(path))
+    kinds = [payload[0] for payload in payloads(tmp_path / "out")]
+    n_logged = kinds.count(layout.PTYPE_LOG)
+    assert n_logged == pytest.approx(10 / 0.06, abs=2)
+    assert set(kinds[:n_logged]) == {layout.PTYPE_LOG}
+    assert replayed(tmp_path / "out", capsys)["log_packets"] == n_logged
+
+
+# --- Incidents --------------------------------------------------------------------------------------------------------
+
+
+def disturbed(fault, duration_s=8.0, **arguments):
+    """A session in which a fault happens after 2 s."""
+    records = []
+    device = load_scenario("practised").device(1)
+    complete = {one.name: one.default for one in fault.value.arguments} | arguments
+    talk = Disturbed(device, records.append, (Incident(2.0, fault, complete),), 1)
+    talk.connect()
+    talk.start(linger_s=60)
+    talk.pass_time(duration_s)
+    packets = []
+    for record in records:
+        if record.source == "STREAM":
+            try:
+                packets.append(codec.decode_packet(record.payload))
+            except codec.ProtocolError:
+                packets.append(None)
+    return device, records, packets
+
+
+def live_seqs(packets):
+    return [packet.seq for packet in packets if packet and packet.ptype == layout.PTYPE_LIVE]
+
+
+def asked(records, name):
+    return [r for r in records if r.direction == "out" and r.payload[0] == codec.OP[name]]
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.LINK_LOSS, Fault.OUT_OF_RANGE, Fault.ADAPTER_OFF], ids=lambda fault: fault.title
+)
+def test_a_lost_link_is_a_gap_that_is_filled_later(fault):
+    _, records, packets = disturbed(fault, seconds=1.0)
+    assert len(asked(records, "BACKFILL")) == 1
+    numbers = live_seqs(packets)
+    assert max(after - before for before, after in pairwise(numbers)) * 0.06 > 0.19
+    talk_again = disturbed(fault, duration_s=16.0, seconds=1.0)[2]
+    assert {packet.seq for packet in talk_again} == set(range(max(live_seqs(talk_again)) + 1))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.REBOOT, Fault.POWER_OFF, Fault.POWER_CUT, Fault.SLEEP, Fault.BATTERY_EMPTY],
+    ids=lambda fault: fault.title,
+)
+def test_a_restart_is_a_new_boot_and_a_new_session(fault):
+    _, records, packets = disturbed(fault)
+    boots = [codec.decode_record("INFO", r.payload).boot_id for r in records if r.source == "INFO"]
+    assert len(set(boots)) == 2
+    assert len(asked(records, "START")) == 2
+    assert live_seqs(packets).count(0) == 2
+
+
+def test_lost_notifications_are_missing():
+    numbers = live_seqs(disturbed(Fault.LOST_NOTIFICATIONS, share=0.5)[2])
+    assert 0.3 < (len(set(range(max(numbers))) - set(numbers)) / 100) < 0.7
+    assert numbers == sorted(numbers)
+
+
+def test_duplicates_come_twice_and_late_ones_out_of_order():
+    twice = live_seqs(disturbed(Fault.DUPLICATE_NOTIFICATIONS, share=0.5)[2])
+    assert sorted(set(twice)) == list(range(max(twice) + 1))
+    assert 30 < len(twice) - len(set(twice)) < 70
+    late = live_seqs(disturbed(Fault.LATE_NOTIFICATIONS, share=0.3, by_s=0.2)[2])
+    assert len(set(late)) == len(late)
+    assert any(after < before for before, after in pairwise(late))
+
+
+def test_garbage_takes_the_place_of_packets():
+    packets = disturbed(Fault.GARBAGE_NOTIFICATIONS, share=1.0)[2]
+    assert sum(packet is None for packet in packets) > 80
+
+
+def test_a_slow_link_drops_and_says_so():
+    device, _, packets = disturbed(Fault.SLOW_PARAMETERS, interval_ms=700, seconds=20, duration_s=12)
+    flagged = [p for p in packets if p.flags & codec.bit(layout.PACKET_FLAGS, "DROPPED_BEFORE")]
+    assert flagged
+    assert codec.decode_record("STATUS", device.status_payload()).dropped > 30
+
+
+def test_charging_interrupts_and_a_new_session_follows():
+    _, records, packets = disturbed(Fault.USB_PLUGGED, seconds=4.0)
+    states = [codec.decode_record("STATUS", r.payload).state for r in records if r.source == "STATUS"]
+    assert 3 in states
+    assert live_seqs(packets).count(0) == 2
+
+
+def test_failing_parts_and_the_battery_are_told():
+    for fault, code in ((Fault.ENCODER_FAULT, "FAULT"), (Fault.BATTERY_LOW, "LOW_BATTERY")):
+        packets = disturbed(fault, seconds=4.0)[2]
+        events = [s[0] for p in packets for b in p.blocks if b.stream_id == codec.STREAM_ID["EVENT"] for s in b.samples]
+        assert codec.EVENT_CODE[code] in events
+
+
+def test_what_needs_a_radio_is_refused():
+    with pytest.raises(FaultError, match="bond_lost needs a radio"):
+        disturbed(Fault.BOND_LOST)
+
+
+def test_a_host_that_resumes_fetches_only_what_is_held():
+    records = []
+    talk = Dialogue(load_scenario("practised").device(1), records.append)
+    talk.connect()
+    talk.start(linger_s=60)
+    talk.pass_time(1)
+    talk.lose(50)
+    talk.resume()
+    reply = [codec.decode_response(r.payload) for r in records if r.source == "CONTROL" and r.direction == "in"][-1]
+    assert codec.STATUS_NAME[reply.status] == "OK"
+    assert reply.reply.first_available > 17
+
+
+def test_columns_are_described_with_their_units():
+    for name, _, meaning in (*witness.TRUTH_COLUMNS, *witness.STROKE_COLUMNS):
+        assert name
+        assert meaning or name[-1] in "xyz" or name.rsplit("_", 1)[0] or name == "normal_z"
+    assert scenario.DEFAULT in scenarios()
