@@ -17,13 +17,13 @@ import numpy as np
 
 from roller_host.pipeline import Pipeline
 from roller_host.signal.record import Record
-from simulator.device import Device
+from simulator.body.hand import Habits
+from simulator.body.truth import match_strokes
+from simulator.firmware.device import Device
 from simulator.generate import generate
-from simulator.hand import Habits
-from simulator.truth import match_strokes
 
 if TYPE_CHECKING:
-    from simulator.truth import Truth
+    from simulator.body.truth import Truth
 
 SPEEDS = {"6-25": (0.06, 0.25), "2-6": (0.02, 0.06), "15-40": (0.15, 0.40)}
 """Classes of mean stroke speed, cm/s as people say and m/s as the simulator takes them."""

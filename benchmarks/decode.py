@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firmware_protocol import bulk, codec
-from simulator.device import Device
+from simulator.firmware.device import Device
 from simulator.generate import generate
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import mutation
 
 from firmware_protocol import codec, layout, reference
-from simulator.device import Build, Device
+from simulator.firmware.device import Build, Device
 
 if TYPE_CHECKING:
     from collections import Counter

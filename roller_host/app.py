@@ -86,14 +86,15 @@ async def open_world(spec: str, seed: int) -> AsyncGenerator[tuple[Radio, dict[s
             yield radio, {}
         return
     try:
-        from simulator.air import Air, AirController  # noqa: PLC0415 - only for the demo, and heavy
-        from simulator.device import Device  # noqa: PLC0415
-        from simulator.peripheral import open_peripheral  # noqa: PLC0415
+        from simulator.bluetooth.air import Air, AirController  # noqa: PLC0415 - only for the demo, and heavy
+        from simulator.bluetooth.peripheral import open_peripheral  # noqa: PLC0415
+        from simulator.firmware.device import Device  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise BadRadioError(
             f"the demo needs {error.name}, which is not installed: pip install '.[demo]' in the project's folder"
         ) from error
-    air, device = Air(), Device(seed=seed)
+    # The shortest connection interval that there is: nobody waits for the demo to connect.
+    air, device = Air(interval_s=7.5e-3), Device(seed=seed)
     async with open_peripheral(air, device):
         controller = AirController("host", air)
         async with open_radio(spec, controller=controller) as radio:

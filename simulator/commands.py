@@ -11,14 +11,15 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Final
 
-from simulator import faults, scenario
-from simulator.air import Air
-from simulator.bonds import AUTHENTICATED
+from simulator import scenario
+from simulator.bluetooth import faults
+from simulator.bluetooth.air import Air
+from simulator.bluetooth.bonds import AUTHENTICATED
+from simulator.bluetooth.hub import open_hub
+from simulator.bluetooth.mishaps import FaultError
+from simulator.bluetooth.peripheral import Peripheral, monotonic_us, open_peripheral
 from simulator.generate import LINGER_S, MTU, record_alone
-from simulator.hub import open_hub
 from simulator.incidents import Disturbed
-from simulator.mishaps import FaultError
-from simulator.peripheral import Peripheral, monotonic_us, open_peripheral
 from simulator.witness import TruthFiles, Witness
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from firmware_protocol import codec, layout, reference
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simulator.device import Device
+    from simulator.firmware.device import Device
 
 STEP_US = 20_000
 MTU = 247

@@ -9,15 +9,15 @@ import random
 from typing import TYPE_CHECKING, Any, Final
 
 from firmware_protocol import layout
-from simulator.device import BOOT_US
-from simulator.faults import Fault
+from simulator.bluetooth.faults import Fault
+from simulator.bluetooth.mishaps import CHARGED_PERCENT, FaultError
+from simulator.firmware.device import BOOT_US
 from simulator.generate import LINGER_S, STEP_US, Dialogue
-from simulator.mishaps import CHARGED_PERCENT, FaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.device import Device
+    from simulator.firmware.device import Device
     from simulator.generate import Payload
     from simulator.scenario import Incident
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmware_protocol import layout
 from firmware_protocol.routine import RoutineError, parse_routine
-from simulator import faults
-from simulator.device import Build, Device
-from simulator.hand import Hand
-from simulator.people import Habits, person
-from simulator.sensors import Flaws
+from simulator.bluetooth import faults
+from simulator.body.hand import Hand
+from simulator.body.people import Habits, person
+from simulator.firmware.device import Build, Device
+from simulator.hardware.sensors import Flaws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from firmware_protocol.routine import Routine
-    from simulator.faults import Fault
-    from simulator.truth import Truth
+    from simulator.bluetooth.faults import Fault
+    from simulator.body.truth import Truth
 
 DEFAULT = "practised"
 LARGEST_B = 100_000

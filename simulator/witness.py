@@ -9,14 +9,14 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from firmware_protocol import zones
-from simulator.truth import COLUMNS, TrueStroke
+from simulator.body.truth import COLUMNS, TrueStroke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from simulator.truth import Truth
+    from simulator.body.truth import Truth
 
 _PLACE_COLUMNS: Final = (
     ("zone", "", "zone of the face or body; empty in the air"),

@@ -9,9 +9,9 @@ from bleak import BleakClient, BleakScanner
 from firmware_protocol import codec, layout
 from roller_host.link.bumble_backend import BumbleClient, BumbleScanner
 from roller_host.link.dongle import Dongle
-from simulator.air import Air, AirController
-from simulator.device import Device
-from simulator.peripheral import open_peripheral
+from simulator.bluetooth.air import Air, AirController
+from simulator.bluetooth.peripheral import open_peripheral
+from simulator.firmware.device import Device
 
 INTERVAL_S = 2.5e-3
 """Connection interval, shorter than the usual 30 ms so that tests do not wait for it."""

@@ -9,8 +9,9 @@ import numpy as np
 from firmware_protocol import arrays, codec
 from roller_host.pipeline import Pipeline
 from roller_host.signal.record import Record
-from simulator import generate, truth
-from simulator.device import Device
+from simulator import generate
+from simulator.body import truth
+from simulator.firmware.device import Device
 
 MTU = 247
 

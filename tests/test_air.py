@@ -14,11 +14,11 @@ from bumble.device import Device as BumbleDevice
 from bumble.host import Host as BumbleHost
 
 from firmware_protocol import codec
-from simulator.air import Air, AirController
-from simulator.device import Device
-from simulator.outbox import CAPACITY, Outbox
-from simulator.peripheral import open_peripheral
-from simulator.radio import FADING_DB, PACKETS_PER_EVENT, SENSITIVITY_DBM, Radio, level_dbm
+from simulator.bluetooth.air import Air, AirController
+from simulator.bluetooth.outbox import CAPACITY, Outbox
+from simulator.bluetooth.peripheral import open_peripheral
+from simulator.bluetooth.radio import FADING_DB, PACKETS_PER_EVENT, SENSITIVITY_DBM, Radio, level_dbm
+from simulator.firmware.device import Device
 
 TAKEN = codec.uuid_of("TAKEN")
 NOTIFICATION = b"\x09\x00\x04\x00\x1b\x10\x00"

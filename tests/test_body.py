@@ -9,13 +9,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from firmware_protocol import reference, zones
-from simulator import rotations
-from simulator.face import PATCHES, Ellipsoid
-from simulator.hand import AMBIENT_C, SKIN_C, Hand
-from simulator.head import Head
-from simulator.people import PEOPLE, Habits, person
-from simulator.strokes import Plan, Roller, rolled_share
-from simulator.truth import COLUMNS, GRAVITY_M_S2, GRID_HZ, Grid, felt
+from simulator.body import rotations
+from simulator.body.face import PATCHES, Ellipsoid
+from simulator.body.hand import AMBIENT_C, SKIN_C, Hand
+from simulator.body.head import Head
+from simulator.body.people import PEOPLE, Habits, person
+from simulator.body.strokes import Plan, Roller, rolled_share
+from simulator.body.truth import COLUMNS, GRAVITY_M_S2, GRID_HZ, Grid, felt
 
 EXACT = Habits(
     wander_deg=0, skew_stroke_deg=0, skew_group_deg=0, slip=0, stretch_m=0, force_wander=0, radius_bias=0, tremor_m=0,

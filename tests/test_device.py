@@ -9,11 +9,11 @@ from numpy.testing import assert_array_equal
 from sim import MTU, Dialogue, counts, payloads, session
 
 from firmware_protocol import arrays, codec, layout, reference
-from simulator.answers import ANSWERS
-from simulator.device import AUTO_SLEEP_US, BOOT_US, Build, Device
+from simulator.firmware.answers import ANSWERS
+from simulator.firmware.device import AUTO_SLEEP_US, BOOT_US, Build, Device
+from simulator.firmware.memory import RING_B
+from simulator.firmware.stream import DEFAULT_MASK
 from simulator.generate import generate
-from simulator.memory import RING_B
-from simulator.stream import DEFAULT_MASK
 
 MTUS = (100, 185, 247, 517)
 

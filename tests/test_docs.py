@@ -15,7 +15,7 @@ from roller_host.app import Options
 from roller_host.commands import run_replay
 from simulator import cli as simulator_cli
 from simulator import witness
-from simulator.people import PEOPLE
+from simulator.body.people import PEOPLE
 from simulator.scenario import parse_scenario
 
 ROOT = Path(__file__).parents[1]

@@ -16,11 +16,11 @@ from bumble import pairing
 from bumble.hci import HCI_Error
 
 from firmware_protocol import codec, layout
-from simulator.air import Air
-from simulator.device import Build, Device
-from simulator.faults import Fault, FaultError, check, inject, parse
-from simulator.peripheral import open_peripheral
-from simulator.radio import level_dbm
+from simulator.bluetooth.air import Air
+from simulator.bluetooth.faults import Fault, FaultError, check, inject, parse
+from simulator.bluetooth.peripheral import open_peripheral
+from simulator.bluetooth.radio import level_dbm
+from simulator.firmware.device import Build, Device
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 TIMED_OUT, POWERED_OFF = 0x08, 0x15
@@ -42,8 +42,8 @@ def scenario(main):
 @pytest.fixture(autouse=True)
 def _hasty_roller(monkeypatch):
     """STATUS and advertisements come more often, so that tests do not wait for them."""
-    monkeypatch.setattr("simulator.peripheral.REPORT_S", 0.05)
-    monkeypatch.setattr("simulator.peripheral.ADVERTISING_INTERVAL_MS", 20.0)
+    monkeypatch.setattr("simulator.bluetooth.peripheral.REPORT_S", 0.05)
+    monkeypatch.setattr("simulator.bluetooth.peripheral.ADVERTISING_INTERVAL_MS", 20.0)
 
 
 def title(fault):
@@ -628,7 +628,11 @@ def test_every_fault_has_a_test_that_injects_it(fault, collected, sources):
 
 def test_the_page_is_current():
     printed = subprocess.run(
-        [sys.executable, "-m", "simulator.faults"], capture_output=True, text=True, check=True, cwd=PAGE.parents[1]
+        [sys.executable, "-m", "simulator.bluetooth.faults"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PAGE.parents[1],
     ).stdout
     assert printed == PAGE.read_text(encoding="utf-8")
     assert all(f"`{fault.usage}`" in printed for fault in Fault)

@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import fuzz
 import mutation
 
-from simulator.device import Device
+from simulator.firmware.device import Device
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,11 @@ from roller_host.link.dongle import Dongle
 from roller_host.link.radio import open_radio
 from roller_host.link.states import LinkLostError
 from simulator import cli
-from simulator.air import Air
-from simulator.device import Device
-from simulator.faults import Fault, inject
-from simulator.hub import open_hub
-from simulator.peripheral import open_peripheral
+from simulator.bluetooth.air import Air
+from simulator.bluetooth.faults import Fault, inject
+from simulator.bluetooth.hub import open_hub
+from simulator.bluetooth.peripheral import open_peripheral
+from simulator.firmware.device import Device
 
 PATIENCE_S = 20.0
 """For a process to start and import its libraries on a loaded machine."""
@@ -256,9 +256,8 @@ def test_bad_input_is_exit_2(arguments, capsys):
 def test_a_missing_bumble_names_the_extra(monkeypatch, capsys):
     for name in [name for name in sys.modules if name.startswith(("bumble", "simulator."))]:
         monkeypatch.delitem(sys.modules, name)
-        package, _, module = name.rpartition(".")
-        if package == "simulator":
-            monkeypatch.delattr(f"simulator.{module}", raising=False)
+        if name.startswith("simulator."):
+            monkeypatch.delattr(name, raising=False)
     monkeypatch.setitem(sys.modules, "bumble", None)
     assert cli.main(["run"]) == 2
     assert "pip install '.[sim]'" in capsys.readouterr().err

@@ -19,9 +19,9 @@ from roller_host.link.control import Control, RequestError
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError, LinkLostError, LinkPhase, NoDeviceError, RefusedError
 from roller_host.link.thread import LinkThread
-from simulator.air import Air, AirController
-from simulator.device import Device
-from simulator.peripheral import open_peripheral
+from simulator.bluetooth.air import Air, AirController
+from simulator.bluetooth.peripheral import open_peripheral
+from simulator.firmware.device import Device
 
 HASTY = LinkTimes(
     connect_s=0.5, retries_s=(0.01, 0.01), step_s=2.0, request_s=0.5, stall_s=0.3, ping_s=0.6, watch_s=0.02

@@ -16,7 +16,7 @@ from firmware_protocol.codec import VersionError
 from roller_host.pipeline import Pipeline
 from roller_host.signal.comfort import Comfort
 from roller_host.signal.record import Record
-from simulator.device import Device
+from simulator.firmware.device import Device
 
 SECONDS = 15
 MEASURED = ("duration_s", "strokes", "contact_s", "force_mean_n", "force_peak_n", "rate_hz", "cues", "stroke_list")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from firmware_protocol import codec, describe, layout, rules
-from simulator.device import Device
+from simulator.firmware.device import Device
 
 ROOT = Path(__file__).parents[1]
 VECTORS = [

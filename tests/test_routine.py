@@ -13,8 +13,8 @@ from firmware_protocol import routine as routine_format
 from firmware_protocol import zones
 from firmware_protocol.routine import BANDS_N, RoutineError, Step, parse_routine
 from roller_host.signal.comfort import STARTING_BANDS
-from simulator.hand import Hand
-from simulator.people import Habits
+from simulator.body.hand import Hand
+from simulator.body.people import Habits
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "routines.md").read_text(encoding="utf-8")

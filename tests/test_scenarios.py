@@ -11,11 +11,11 @@ import pytest
 from firmware_protocol import codec, layout, zones
 from roller_host.cli import main as host
 from simulator import scenario, witness
+from simulator.bluetooth.faults import Fault
+from simulator.bluetooth.mishaps import FaultError
 from simulator.cli import main as sim
-from simulator.faults import Fault
 from simulator.generate import Dialogue
 from simulator.incidents import Disturbed
-from simulator.mishaps import FaultError
 from simulator.scenario import Incident, ScenarioError, load_routine, load_scenario, parse_scenario, scenarios
 
 FILES = ("capture.jsonl", "truth.csv", "strokes.csv")

@@ -12,12 +12,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from firmware_protocol import codec, reference
-from simulator import rotations
-from simulator.hand import Hand
-from simulator.parts import Oscillator
-from simulator.people import Habits
-from simulator.sensors import Flaws, Sensors
-from simulator.truth import GRAVITY_M_S2, GRID_HZ, Truth
+from simulator.body import rotations
+from simulator.body.hand import Hand
+from simulator.body.people import Habits
+from simulator.body.truth import GRAVITY_M_S2, GRID_HZ, Truth
+from simulator.hardware.parts import Oscillator
+from simulator.hardware.sensors import Flaws, Sensors
 
 PERFECT = Flaws(**{f.name: 0.0 for f in fields(Flaws)} | {"stop_n": 27.0, "creep_s": 60.0})
 TEMP_REF_C = reference.CALIBRATION.temp_ref_c

@@ -8,11 +8,11 @@ import pytest
 from sim import MTU, Dialogue, counts, payloads
 
 from firmware_protocol import codec, zones
-from simulator.device import Device
-from simulator.face import PATCHES, Face
-from simulator.hand import BASE_FORCE_N, Habits, Hand
-from simulator.senses import REST_S
-from simulator.truth import GRID_HZ, TrueStroke, match_strokes
+from simulator.body.face import PATCHES, Face
+from simulator.body.hand import BASE_FORCE_N, Habits, Hand
+from simulator.body.truth import GRID_HZ, TrueStroke, match_strokes
+from simulator.firmware.device import Device
+from simulator.firmware.senses import REST_S
 
 MTUS = (100, 185, 247, 517)
 

@@ -12,9 +12,9 @@ from roller_host.link.client import stream
 from roller_host.link.radio import open_radio
 from roller_host.link.states import RefusedError
 from roller_host.pipeline import Pipeline
-from simulator.air import Air, AirController
-from simulator.device import Device
-from simulator.peripheral import open_peripheral
+from simulator.bluetooth.air import Air, AirController
+from simulator.bluetooth.peripheral import open_peripheral
+from simulator.firmware.device import Device
 
 UNKNOWN_STREAM = 0x0F
 NEW_BLOCK = struct.pack("<BBHH", UNKNOWN_STREAM, 2, 0, 5000) + bytes(6)

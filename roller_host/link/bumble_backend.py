@@ -143,6 +143,8 @@ class BumbleClient(BaseBleakClient):
         if self.is_connected:
             raise BleakError("already connected")
         device = await self._dongle.open()
+        # What is left of a lost connection must not be waited for when this attempt fails.
+        self._connection = self._gatt = None
         self._lost = asyncio.get_running_loop().create_future()
         self._dongle.lost.add_done_callback(self._on_lost)
         peer = self._details or hci.Address(self.address, hci.Address.RANDOM_DEVICE_ADDRESS)

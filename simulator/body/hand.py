@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmware_protocol import reference, zones
-from simulator import rotations
-from simulator.face import PATCHES, Face
-from simulator.head import NECK_M, Head
-from simulator.motion import Motion, Pose, at_rest, join, through_air
-from simulator.people import Habits
-from simulator.strokes import Plan, Roller
-from simulator.truth import GRID_HZ, NOWHERE, TrueStroke, Truth, felt
+from simulator.body import rotations
+from simulator.body.face import PATCHES, Face
+from simulator.body.head import NECK_M, Head
+from simulator.body.motion import Motion, Pose, at_rest, join, through_air
+from simulator.body.people import Habits
+from simulator.body.strokes import Plan, Roller
+from simulator.body.truth import GRID_HZ, NOWHERE, TrueStroke, Truth, felt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bumble.device import Device as BumbleDevice
     from bumble.keys import PairingKeys
 
-    from simulator.device import Device
+    from simulator.firmware.device import Device
 
 ENCRYPTED, BONDED, AUTHENTICATED = 1, 2, 3
 """Security modes above "open", see ``layout.SECURITY_MODES``."""

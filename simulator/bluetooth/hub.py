@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 from bumble.core import InvalidPacketError
 from bumble.transport.common import PacketParser
 
-from simulator.air import AirController
+from simulator.bluetooth.air import AirController
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from simulator.air import Air
+    from simulator.bluetooth.air import Air
 
 logger = logging.getLogger(__name__)
 

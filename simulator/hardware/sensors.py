@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmware_protocol import codec, layout, reference
-from simulator.flaws import Flaws
-from simulator.parts import Encoder, Imu, LoadCell, Oscillator, Thermometer
+from simulator.hardware.flaws import Flaws
+from simulator.hardware.parts import Encoder, Imu, LoadCell, Oscillator, Thermometer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from simulator.truth import Truth
+    from simulator.body.truth import Truth
 
 TEMP_RATE_HZ = 1.0
 HAPTIC_HZ = 175.0

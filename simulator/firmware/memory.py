@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from firmware_protocol import codec, layout
-from simulator.refusal import RefusalError
+from simulator.firmware.refusal import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What can go wrong with a roller and its radio, by name; ``python -m simulator.faults`` prints docs/faults.md."""
+"""What can go wrong with a roller and its radio, by name.
+
+``python -m simulator.bluetooth.faults`` prints docs/faults.md.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator import mishaps
-from simulator.mishaps import FaultError
+from simulator.bluetooth import mishaps
+from simulator.bluetooth.mishaps import FaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simulator.peripheral import Peripheral
+    from simulator.bluetooth.peripheral import Peripheral
 
 LONGEST_S: Final = 86_400.0
 
@@ -396,9 +399,9 @@ fault = "link_loss"
 seconds = 3
 ```
 
-In Python: `simulator.faults.inject(peripheral, Fault.LINK_LOSS, seconds=3)`. Faults that last end by themselves. Each
-one is proven by a test in `tests/test_faults.py`, through bleak and nothing else. This page is printed by
-`python -m simulator.faults`.
+In Python: `simulator.bluetooth.faults.inject(peripheral, Fault.LINK_LOSS, seconds=3)`. Faults that last end by
+themselves. Each one is proven by a test in `tests/test_faults.py`, through bleak and nothing else. This page is printed
+by `python -m simulator.bluetooth.faults`.
 
 | Fault, with its defaults | Units | What happens | What a bleak client sees | Test |
 |---|---|---|---|---|

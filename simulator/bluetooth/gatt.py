@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from bumble.device import Connection
     from bumble.gatt_server import Server
 
-    from simulator.bonds import Bonds
-    from simulator.device import Device
+    from simulator.bluetooth.bonds import Bonds
+    from simulator.firmware.device import Device
 
 CCCD_IMPROPERLY_CONFIGURED: Final = 0xFD
 """ATT error: the host wrote to CONTROL before it asked for indications."""

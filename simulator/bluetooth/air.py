@@ -15,7 +15,7 @@ from bumble.core import PhysicalTransport
 from bumble.device import AdvertisingType
 from bumble.link import LocalLink
 
-from simulator.radio import SUPERVISION_TIMEOUT, LinkEnd, Radio
+from simulator.bluetooth.radio import SUPERVISION_TIMEOUT, LinkEnd, Radio
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from simulator import rotations
-from simulator.truth import GRID_HZ, NOWHERE
+from simulator.body import rotations
+from simulator.body.truth import GRID_HZ, NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

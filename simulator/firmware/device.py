@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from firmware_protocol import codec, layout, reference
-from simulator.answers import ANSWERS
-from simulator.hand import Hand
-from simulator.memory import Log
-from simulator.power import LOW_PERCENT, Battery
-from simulator.refusal import RefusalError
-from simulator.senses import Senses
-from simulator.stream import Stream
+from simulator.body.hand import Hand
+from simulator.firmware.answers import ANSWERS
+from simulator.firmware.memory import Log
+from simulator.firmware.refusal import RefusalError
+from simulator.firmware.senses import Senses
+from simulator.firmware.stream import Stream
+from simulator.hardware.power import LOW_PERCENT, Battery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.hand import Habits
-    from simulator.sensors import Flaws
-    from simulator.truth import Truth
+    from simulator.body.hand import Habits
+    from simulator.body.truth import Truth
+    from simulator.hardware.sensors import Flaws
 
 BOOT_US: Final = 400_000
 GOODBYE_US: Final = 100_000

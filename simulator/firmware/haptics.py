@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from firmware_protocol import codec, layout
-from simulator.refusal import RefusalError
+from simulator.firmware.refusal import RefusalError
 
 _BURSTS_S = {1: ((0.0, 0.04),), 2: ((0.0, 0.04), (0.12, 0.16)), 3: ((0.0, 0.2),), 4: ((0.0, 0.5),)}
 """Pattern -> begin and end of the motor's runs."""

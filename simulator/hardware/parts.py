@@ -13,14 +13,14 @@ import numpy as np
 from scipy.signal import lfilter
 
 from firmware_protocol import layout, reference
-from simulator import rotations
-from simulator.truth import GRID_HZ, Grid
+from simulator.body import rotations
+from simulator.body.truth import GRID_HZ, Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from simulator.flaws import Flaws
-    from simulator.truth import Truth
+    from simulator.body.truth import Truth
+    from simulator.hardware.flaws import Flaws
 
 I16_MAX = 2**15 - 1
 I24_MAX = 2**23 - 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator import rotations
+from simulator.body import rotations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

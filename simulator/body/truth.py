@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from simulator import rotations
+from simulator.body import rotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How each fault of `simulator.faults` is done to a roller; whatever lasts ends by itself."""
+"""How each fault of `simulator.bluetooth.faults` is done to a roller; whatever lasts ends by itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.air import AirController
-    from simulator.peripheral import Peripheral
+    from simulator.bluetooth.air import AirController
+    from simulator.bluetooth.peripheral import Peripheral
 
 FAR_M: Final = 200.0
 CHARGED_PERCENT: Final = 50.0

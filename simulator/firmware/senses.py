@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from firmware_protocol import codec, layout, reference
-from simulator.haptics import SOURCES, Haptics
-from simulator.refusal import RefusalError
-from simulator.sensors import Readings, Sensors
+from simulator.firmware.haptics import SOURCES, Haptics
+from simulator.firmware.refusal import RefusalError
+from simulator.hardware.sensors import Readings, Sensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from simulator.hand import Hand
-    from simulator.sensors import Flaws
-    from simulator.truth import Truth
+    from simulator.body.hand import Hand
+    from simulator.body.truth import Truth
+    from simulator.hardware.sensors import Flaws
 
 CONTACT_ON_N, CONTACT_OFF_N = 0.15, 0.10
 TARE_NOISE_N: Final = 0.02

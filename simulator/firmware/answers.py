@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from firmware_protocol import codec, layout, reference
-from simulator.refusal import RefusalError
+from simulator.firmware.refusal import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simulator.device import Device
+    from simulator.firmware.device import Device
 
 Reply: TypeAlias = tuple[Any, ...]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simulator import rotations
-from simulator.motion import ease
+from simulator.body import rotations
+from simulator.body.motion import ease
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from simulator.people import Habits
+    from simulator.body.people import Habits
 
 NECK_M = np.array([0.0, -0.15, -0.03])
 """Point about which the head moves, face frame."""

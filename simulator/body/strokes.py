@@ -17,15 +17,15 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 from scipy.ndimage import gaussian_filter1d
 
-from simulator import rotations
-from simulator.face import Ellipsoid, tangent, tangent_axes
-from simulator.motion import Motion, Pose, Stroke, min_jerk
-from simulator.truth import GRID_HZ
+from simulator.body import rotations
+from simulator.body.face import Ellipsoid, tangent, tangent_axes
+from simulator.body.motion import Motion, Pose, Stroke, min_jerk
+from simulator.body.truth import GRID_HZ
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from simulator.people import Habits
+    from simulator.body.people import Habits
 
 FASTEST_TURN_RAD_S = 6.0
 """Nobody turns the handle faster around a curve; strokes over strongly curved skin are slower instead."""

@@ -18,18 +18,18 @@ from bumble.device import Device as BumbleDevice
 from bumble.host import Host
 
 from firmware_protocol import codec
-from simulator.air import AirController
-from simulator.bonds import Bonds
-from simulator.gatt import RollerServer
-from simulator.outbox import Outbox
-from simulator.radio import SUPERVISION_TIMEOUT
+from simulator.bluetooth.air import AirController
+from simulator.bluetooth.bonds import Bonds
+from simulator.bluetooth.gatt import RollerServer
+from simulator.bluetooth.outbox import Outbox
+from simulator.bluetooth.radio import SUPERVISION_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
 
-    from simulator.air import Air
-    from simulator.device import Device
-    from simulator.radio import Radio
+    from simulator.bluetooth.air import Air
+    from simulator.bluetooth.radio import Radio
+    from simulator.firmware.device import Device
 
 logger = logging.getLogger(__name__)
 

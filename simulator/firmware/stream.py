@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from firmware_protocol import codec, layout, reference
-from simulator.memory import Ring
-from simulator.packing import Stretch, encode, fill, shortest_packet
+from simulator.firmware.memory import Ring
+from simulator.firmware.packing import Stretch, encode, fill, shortest_packet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simulator.memory import Log
-    from simulator.senses import Senses
-    from simulator.sensors import Readings
+    from simulator.firmware.memory import Log
+    from simulator.firmware.senses import Senses
+    from simulator.hardware.sensors import Readings
 
 STREAM_ID = codec.STREAM_ID
 DEFAULT_MASK: Final = sum(1 << STREAM_ID[name] for name in reference.DEFAULT_STREAMS)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the roller does with its parts: the state machine, memory, streams."""
