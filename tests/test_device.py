@@ -63,6 +63,16 @@ def flagged(packets, name):
 # --- Packets ----------------------------------------------------------------------------------------------------------
 
 
+def test_same_seed_gives_the_same_bytes():
+    assert streamed(5, 4) == streamed(5, 4)
+
+
+def test_other_seed_gives_other_bytes():
+    ours, others = streamed(5, 4), streamed(6, 4)
+    assert ours[0] != others[0], "two devices with one identity"
+    assert not set(payloads(ours)) & set(payloads(others))
+
+
 def test_imu_rate_by_device_time_is_the_stated_one():
     made = session(1, 60)
     imu = [

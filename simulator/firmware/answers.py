@@ -24,6 +24,7 @@ ANSWER_US: Final = 180
 """What the firmware needs between a request and its response, us."""
 LATEST_UNIX_US: Final = 1 << 62
 """No clock shows a later time of day, us since 1970."""
+BLINK: Final = next(mode for mode, name in layout.LED_MODES if name == "blink")
 _FITS_ANY_MTU: Final = 1 << STREAM_ID["FORCE"] | 1 << STREAM_ID["EVENT"]
 _PART_OF: Final = {"IMU6": "IMU", "ROLL": "ENCODER", "QUAT": "IMU", "FORCE": "ADC", "FORCE_RAW": "ADC", "TEMP": "ADC"}
 """Stream -> fault that ends it."""
@@ -112,7 +113,9 @@ def _tare(device: Device, _now_us: int, samples: int) -> Reply:
         raise RefusalError("BAD_PARAM")
     if device.faults & {"ADC", "IMU"}:
         raise RefusalError("HW_FAULT")
-    return device.tare(samples)
+    zero = device.senses.tare(samples, measuring=device.stream.active)
+    device.stream.flag("TARE_CHANGED")
+    return zero
 
 
 def _cal_read(device: Device, _now_us: int, page: int) -> Reply:
@@ -138,8 +141,16 @@ def _cal_commit(device: Device, _now_us: int, crc16: int) -> Reply:
         raise RefusalError("BAD_CRC") from error
     if calibration.crc16 != crc16:
         raise RefusalError("BAD_CRC")
-    device.store_calibration(calibration)
+    _store_calibration(device, calibration)
     return ()
+
+
+def _store_calibration(device: Device, calibration: codec.Calibration) -> None:
+    """Write a calibration to flash and use it at once."""
+    device.faults.discard("CAL_CRC")
+    device.stored_calibration = device.senses.calibration = calibration
+    device.senses.set_zero(calibration.zero_counts)
+    device.stream.flag("TARE_CHANGED")
 
 
 def _haptic_rule(device: Device, _now_us: int, *arguments: int) -> Reply:
@@ -163,7 +174,8 @@ def _led(device: Device, _now_us: int, red: int, green: int, blue: int, mode: in
 
 
 def _identify(device: Device, _now_us: int, seconds: int) -> Reply:
-    device.identify(seconds)
+    device.senses.haptics.identify(device.senses.life_s, seconds)
+    device.led = (255, 255, 255, BLINK) if seconds else (0, 0, 0, 0)
     return ()
 
 
@@ -218,7 +230,9 @@ def _reboot(device: Device, now_us: int, mode: int) -> Reply:
 
 def _factory_reset(device: Device, now_us: int) -> Reply:
     _need_button(device)
-    device.forget_everything()
+    device.log.erase()
+    _store_calibration(device, reference.CALIBRATION)
+    device.on_factory_reset()
     device.leave(now_us, device.reboot)
     return ()
 

@@ -15,6 +15,7 @@ from firmware_protocol import codec, layout, reference
 from simulator.body.hand import Hand
 from simulator.firmware.answers import ANSWERS
 from simulator.firmware.memory import Log
+from simulator.firmware.records import info_record, status_record
 from simulator.firmware.refusal import RefusalError
 from simulator.firmware.senses import Senses
 from simulator.firmware.stream import Stream
@@ -175,34 +176,11 @@ class Device:
 
     def info_payload(self) -> bytes:
         """INFO record."""
-        names = ["IMU", "FORCE", "ROLL", "HAPTIC", "LED", "BACKFILL", "OFFLINE_LOG", "TEMP", "FORCE_RAW", "CAL_LOCK"]
-        names += ["WALL_CLOCK", *(["QUAT"] if self.build.fusion else [])]
-        return codec.encode_record(
-            "INFO",
-            codec.Info(
-                layout.PROTOCOL_MAJOR, layout.PROTOCOL_MINOR, sum(codec.bit(layout.FEATURES, name) for name in names),
-                self.device_id, self.boot_id, reference.MAX_PACKET_B, self.security_mode, 1,
-            ),
-        )  # fmt: skip
+        return info_record(self)
 
     def status_payload(self) -> bytes:
         """STATUS record."""
-        true = {
-            "USB": self.cell.usb,
-            "CHARGING": self.cell.charging,
-            "CONTACT": self.senses.contact,
-            "TARED": self.senses.tared,
-            "CALIBRATED": "CAL_CRC" not in self.faults,
-            "OVERLOAD": self.senses.overload,
-            "LOG_PENDING": bool(self.log.used_b) and not self.stream.logging,
-            "BUTTON_WINDOW": self.button_window,
-        }
-        flags = sum(codec.bit(layout.STATUS_FLAGS, name) for name, on in true.items() if on)
-        faults = sum(codec.bit(layout.FAULTS, name) for name in self.faults)
-        volts = self.cell.volts
-        return codec.encode_record(
-            "STATUS", codec.Status(self.state_code, flags, volts, self.senses.temp_c, faults, self.stream.n_dropped)
-        )
+        return status_record(self)
 
     @property
     def button_window(self) -> bool:
@@ -431,32 +409,8 @@ class Device:
         if self.asleep:
             self.reboot(now_us)
 
-    # --- What requests do to it -------------------------------------------------------------------------------------
+    # --- Once a response is out ---------------------------------------------------------------------------------------
 
     def leave(self, now_us: int, how: Callable[[int], None]) -> None:
         """Sleep or reboot once the response is out."""
         self._farewell = now_us + GOODBYE_US, how
-
-    def tare(self, samples: int) -> tuple[int, int]:
-        """Take a new zero; see `Senses.tare`."""
-        zero = self.senses.tare(samples, measuring=self.stream.active)
-        self.stream.flag("TARE_CHANGED")
-        return zero
-
-    def store_calibration(self, calibration: codec.Calibration) -> None:
-        """Write a calibration to flash and use it at once."""
-        self.faults.discard("CAL_CRC")
-        self.stored_calibration = self.senses.calibration = calibration
-        self.senses.set_zero(calibration.zero_counts)
-        self.stream.flag("TARE_CHANGED")
-
-    def identify(self, seconds: int) -> None:
-        """Blink and buzz, 0 s to stop."""
-        self.senses.haptics.identify(self.senses.life_s, seconds)
-        self.led = (255, 255, 255, 2) if seconds else (0, 0, 0, 0)
-
-    def forget_everything(self) -> None:
-        """Erase log, calibration and bonds."""
-        self.log.erase()
-        self.store_calibration(reference.CALIBRATION)
-        self.on_factory_reset()
