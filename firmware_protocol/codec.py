@@ -56,6 +56,7 @@ RECORDS = {
 }
 STREAM_FIELDS = {stream_id: fields for stream_id, _, fields in layout.STREAMS}
 STREAM_ID = {name: stream_id for stream_id, name, _ in layout.STREAMS}
+STREAM_NAME = {stream_id: name for stream_id, name, _ in layout.STREAMS}
 EVENT_CODE = {name: code for code, name, _ in layout.EVENTS}
 STATUS_CODE = {name: code for code, name, _ in layout.RESPONSE_STATUS}
 STATUS_NAME = {code: name for code, name, _ in layout.RESPONSE_STATUS}

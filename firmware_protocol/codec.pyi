@@ -96,6 +96,7 @@ class Response(NamedTuple):
 RECORDS: Mapping[str, tuple[_Fields, type[Info | Status | Calibration | Geometry]]]
 STREAM_FIELDS: Mapping[int, _Fields]
 STREAM_ID: Mapping[str, int]
+STREAM_NAME: Mapping[int, str]
 EVENT_CODE: Mapping[str, int]
 STATUS_CODE: Mapping[str, int]
 STATUS_NAME: Mapping[int, str]

@@ -13,7 +13,7 @@ import sys
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from firmware_protocol import codec, layout, rules
+from firmware_protocol import codec, layout, reference, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -135,7 +135,7 @@ def _answered_by(name: str) -> str:
 
 
 def _request(op: int, name: str, args: Fields, reply: Fields) -> str:
-    parts = [f"#### {op:#04x} {name}\n\nAnswered by {_answered_by(name)}."]
+    parts = [f"### {op:#04x} {name}"]
     for title, fields, start in (("Request", args, 2), ("Reply", reply, 4)):
         parts.append(f"{title}:\n\n{_field_table(fields, start)}" if fields else f"{title}: no fields.")
     if refusals := [f"- `{status}`: {when}" for status, when in rules.REFUSALS.get(name, ())]:
@@ -168,6 +168,24 @@ def _ranges() -> str:
 
 def _rates() -> str:
     return _table(("rate_index", "Hz"), enumerate(layout.RATES_HZ))
+
+
+def _reference(name: str) -> str:
+    """What the reference device says of itself."""
+    if name == "STREAM_INFO":
+        rows = [
+            (codec.STREAM_NAME[i], one.element, f"{one.scale_a:.9g}", f"{one.scale_b:.9g}", _words(one.rates_hz))
+            for i, one in reference.STREAM_INFO.items()
+        ]
+        return _table(("stream", "element", "scale_a", "scale_b", "rates, Hz, the first by default"), rows)
+    record = {"CALIBRATION": reference.CALIBRATION, "GEOMETRY": reference.GEOMETRY}[name]
+    values = zip(_FIELD_LISTS[name], record, strict=True)
+    rows = [(f"`{field[0]}`", f"{value:.9g}", field[2]) for field, value in values if field[0] != "crc16"]
+    return _table((name, "value", "unit"), rows)
+
+
+def _words(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values)) or "as things happen"
 
 
 def _dump(name: str) -> str:
@@ -204,6 +222,7 @@ def page() -> str:
         "uuid": lambda name: f"`{codec.uuid_of(name)}`",
         "number": lambda name: str(getattr(layout, name)),
         "dump": _dump,
+        "reference": _reference,
     }
     template = _PACKAGE.joinpath("protocol_page.md").read_text("utf-8")
     return re.sub(r"\{\{(\w+) ?(\w*)\}\}", lambda found: parts[found[1]](found[2]), template)

@@ -233,7 +233,13 @@ REQUESTS = (
         0x03,
         "CONFIG",
         (
-            ("stream_id", "u8", "", 1, "IMU6 (ROLL and QUAT follow it) or FORCE_RAW (FORCE follows it)"),
+            (
+                "stream_id",
+                "u8",
+                "",
+                1,
+                "IMU6 (ROLL and QUAT follow it) or FORCE_RAW (FORCE follows it; FORCE itself where it is alone)",
+            ),
             ("rate_index", "u8", "", 1, "index into RATES_HZ; must be in the rate_mask of the stream"),
             ("range_index", "u8", "", 1, "see IMU ranges; 0 for other streams"),
         ),

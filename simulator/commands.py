@@ -34,7 +34,8 @@ CHUNK_S: Final = 1.0
 WATCH_S: Final = 0.05
 """How often a run looks whether the first session has begun, s."""
 HELP: Final = (
-    "type a fault, for instance: out_of_range 5 (with several rollers: 2 out_of_range 5); faults lists them; quit"
+    "type a fault, for instance: out_of_range 5 (with several rollers: 2 out_of_range 5); faults lists them; "
+    "press [SECONDS] presses the button; quit ends"
 )
 
 
@@ -71,14 +72,14 @@ class Rollers:
         first, _, rest = line.strip().partition(" ")
         try:
             if first.isdecimal():
-                self._inject(self._peripheral(int(first)), rest)
+                self._act(self._peripheral(int(first)), rest)
             elif first in ("help", "?"):
                 say(HELP)
             elif first == "faults":
                 for fault in faults.Fault:
                     say(f"{fault.usage}: {fault.value.happens}")
             elif first:
-                self._inject(self._peripherals[0], line)
+                self._act(self._peripherals[0], line)
         except FaultError as error:
             say(f"? {error}")
 
@@ -87,11 +88,23 @@ class Rollers:
             raise FaultError(f"there is no roller {number}; there are {len(self._peripherals)}")
         return self._peripherals[number - 1]
 
-    def _inject(self, peripheral: Peripheral, line: str) -> None:
+    def _act(self, peripheral: Peripheral, line: str) -> None:
+        words = line.split()
+        if words[:1] == ["press"]:
+            self._press(peripheral, words[1:])
+            return
         fault, arguments = faults.parse(line)
         faults.inject(peripheral, fault, **arguments)
         told = " ".join(f"{name}={value:g}" for name, value in arguments.items())
         say(f"{peripheral.device.name}: {fault.title} {told}".rstrip())
+
+    def _press(self, peripheral: Peripheral, words: list[str]) -> None:
+        try:
+            (seconds,) = map(float, words or ["0.2"])
+        except ValueError as error:
+            raise FaultError("press takes the seconds for which the button is held, for instance: press 3") from error
+        peripheral.device.press(seconds, peripheral.now_us())
+        say(f"{peripheral.device.name}: button pressed for {seconds:g} s, {peripheral.device.state}")
 
     async def follow(self, peripheral: Peripheral, incidents: tuple[Incident, ...]) -> None:
         """Let the incidents of a scenario happen, counted from the first START."""
@@ -151,6 +164,8 @@ async def run(
             _introduce(peripheral, seed + i)
         rollers = Rollers(peripherals)
         watches = [asyncio.create_task(rollers.follow(peripheral, plan.incidents)) for peripheral in peripherals]
+        if sys.stdin.isatty():
+            say(HELP)
         _read_lines(lambda line: stop.set() if line.strip() == "quit" else rollers.obey(line))
         stopped = asyncio.create_task(stop.wait())
         ends = [stopped, *(peripheral.serving for peripheral in peripherals)]

@@ -54,12 +54,13 @@ class Dialogue:
         """Hand on a payload that crosses the link now."""
         self._take(Payload(self.now_us * 1e-6, source, direction, payload))
 
-    def ask(self, name: str, *args: int) -> Any:
+    def ask(self, name: str, *args: int | bytes) -> Any:
         """Send a request; returns the decoded response, whatever its status."""
         self._tag = (self._tag + 1) & 0xFF
         request = codec.encode_request(name, self._tag, *args)
         self.note("CONTROL", request, "out")
         payload = self.device.request(request, self.now_us)
+        self.pass_time(self.device.answer_after_s)
         self.note("CONTROL", payload)
         return codec.decode_response(payload)
 

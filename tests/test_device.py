@@ -255,6 +255,30 @@ def test_tare_is_unstable_without_enough_readings_and_during_strokes():
     assert status_of(host.ask("TARE", 40)) == "UNSTABLE"
 
 
+def test_an_idle_tare_takes_the_time_of_its_readings():
+    host = Dialogue(Device(1))
+    host.connect()
+    before_us = host.now_us
+    assert status_of(host.ask("TARE", 320)) == "OK"
+    assert (host.now_us - before_us) * 1e-6 == pytest.approx(4, rel=0.08)
+    host.ask("PING", b"")
+    assert host.device.answer_after_s == 0
+
+
+def test_of_what_happened_before_start_only_the_zero_is_told():
+    host = Dialogue(Device(1))
+    host.connect()
+    host.ask("HAPTIC_PLAY", 1, 100, 1)
+    host.device.press(0.2, host.now_us)
+    zeros = [host.ask("TARE", 40).reply.offset for _ in range(2)]
+    host.start()
+    host.pass_time(1)
+    code, arg, value = events_in(host.records)[0]
+    assert (code, codec.tare_offset(arg, value)) == (codec.EVENT_CODE["TARE"], zeros[-1])
+    assert len(events_in(host.records)) == 1
+    assert not flagged(packets_of(host.records), "HAPTIC")
+
+
 @pytest.mark.parametrize("seed", [1, 5, 8])
 def test_start_after_several_tares_streams(seed):
     host = Dialogue(Device(seed))

@@ -1140,7 +1140,7 @@ static inline bool rp_decode_stream_info_reply(const uint8_t *in, size_t length,
 #define RP_CONFIG_REQUEST_SIZE 5
 
 typedef struct {
-    uint8_t stream_id; /* IMU6 (ROLL and QUAT follow it) or FORCE_RAW (FORCE follows it) */
+    uint8_t stream_id; /* IMU6 (ROLL and QUAT follow it) or FORCE_RAW (FORCE follows it; FORCE itself where it is alone) */
     uint8_t rate_index; /* index into RATES_HZ; must be in the rate_mask of the stream */
     uint8_t range_index; /* see IMU ranges; 0 for other streams */
 } rp_config_request;

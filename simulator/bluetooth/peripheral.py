@@ -332,8 +332,8 @@ class Peripheral:
             await self._awake.wait()
             response = self.device.request(request, self.now_us())
             self._follow()
-            if self.manners.response_late_s:
-                await asyncio.sleep(self.manners.response_late_s)
+            if wait_s := self.device.answer_after_s + self.manners.response_late_s:
+                await asyncio.sleep(wait_s)
             if self.manners.response_garbage:
                 response = bytes(byte ^ 0xA5 for byte in response)
             if not self.manners.response_missing:

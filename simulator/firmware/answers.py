@@ -113,6 +113,8 @@ def _tare(device: Device, _now_us: int, samples: int) -> Reply:
         raise RefusalError("BAD_PARAM")
     if device.faults & {"ADC", "IMU"}:
         raise RefusalError("HW_FAULT")
+    if not device.stream.active:
+        device.answer_after_s = samples / device.force_rate_hz
     zero = device.senses.tare(samples, measuring=device.stream.active)
     device.stream.flag("TARE_CHANGED")
     return zero

@@ -101,6 +101,8 @@ class Device:
         self.faults: set[str] = set()
         self.on_factory_reset: Callable[[], None] = lambda: None
         """Called when bonds are to be forgotten."""
+        self.answer_after_s = 0.0
+        """How long the firmware is busy with the latest request, s."""
         self._now_us: int | None = None
         self._off = self.asleep = False
         self._low_told = False
@@ -223,8 +225,9 @@ class Device:
         self.stream.flag("DROPPED_BEFORE")
 
     def request(self, payload: bytes, now_us: int) -> bytes:
-        """Answer one control request; any bytes get a response."""
+        """Answer one control request; any bytes get a response, which is due after `answer_after_s`."""
         self._elapse(now_us)
+        self.answer_after_s = 0.0
         op, tag = (*payload[:2], 0, 0)[:2]
         try:
             request = codec.decode_request(payload)
@@ -383,11 +386,8 @@ class Device:
         """Restart: the radio is gone for a moment, RAM and clock begin anew, flash stays."""
         self._elapse(now_us)
         self.halt(now_us, over=False)
-        self.senses.haptics.stop()
+        self.senses.reset()
         self.senses.sensors.configure(reference.IMU_RATE_HZ, 0, reference.FORCE_RATE_HZ)
-        self.senses.tared = False
-        self.senses.zero_counts = self.senses.calibration.zero_counts
-        self.senses.events.clear()
         self.boot_id = int(self._rng.integers(1, 2**32))
         self._boot_clock_us, self._booted_us = 0, now_us
         self.asleep = self.linked = self._hears = False

@@ -156,8 +156,12 @@ class Haptics:
         self._fresh = [run for run in self._fresh if run[0] > until_s]
         return begun
 
-    def stop(self) -> None:
-        """Stop the motor and forget all rules, as at a reboot."""
-        self._rules.clear()
+    def halt(self) -> None:
+        """Stop the motor."""
         self._runs, self._fresh = [], []
         self._running = False
+
+    def reset(self) -> None:
+        """Stop the motor and forget all rules, as at a reboot."""
+        self._rules.clear()
+        self.halt()

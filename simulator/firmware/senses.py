@@ -81,12 +81,23 @@ class Senses:
                 self._skip(0.5)
         self._massaging = True
         self._zero_us = now_us - self.life_s * 1e6
-        self.events = deque([(self.life_s, sample) for _, sample in self.events], maxlen=64)
+        # What happened while nothing was measured has no place in time; only the zero still matters.
+        zeros = [(self.life_s, sample) for _, sample in self.events if sample[0] == codec.EVENT_CODE["TARE"]]
+        self.events = deque(zeros[-1:], maxlen=64)
+        self.contact = False
+        self.haptics.halt()
 
     def pause(self, now_us: int, *, over: bool) -> None:
         """Stop measuring; ``over`` when the person knows that the session has ended."""
         self._paused_us = now_us
         self._massaging = self._massaging and not over
+
+    def reset(self) -> None:
+        """Forget what was in RAM: rules, zero, readings, untold events."""
+        self.haptics.reset()
+        self.zero_counts, self.tared = self.calibration.zero_counts, False
+        self.events.clear()
+        self._recent.clear()
 
     def true_us(self, t_s: float) -> float:
         """Time of the driver's clock at which a sample of the present session was taken, us."""
