@@ -208,6 +208,9 @@ def _stop_on_signals() -> asyncio.Event:
 def _read_lines(take: Callable[[str], None]) -> None:
     """Hand typed lines to the loop; the end of the input ends nothing else."""
     loop = asyncio.get_running_loop()
+    # In the background of a terminal, reading from it would stop the whole process.
+    if hasattr(signal, "SIGTTIN"):
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
 
     def read() -> None:
         # Reading blocks for as long as nobody types, and the loop may be gone by then.

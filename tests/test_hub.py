@@ -69,9 +69,10 @@ class Simulator:
 
 
 @contextmanager
-def simulator(*arguments):
+def simulator(*arguments, stdin=subprocess.DEVNULL):
     command = [sys.executable, "-m", "simulator.cli", "run", "--listen", "127.0.0.1:0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    pipes = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # noqa: S603
         running = Simulator(process)
         try:
             running.address = running.line_with("listening on").split()[2].rstrip(";")
@@ -214,6 +215,39 @@ def test_a_frozen_simulator_is_a_stall_and_then_a_lost_link():
         with pytest.raises(LinkLostError, match="did not answer PING"):
             asyncio.run(session(running.address, 3, freeze, LinkTimes(ping_s=1.0, request_s=0.5)))
         running.process.send_signal(signal.SIGCONT)
+
+
+def test_typed_lines_are_obeyed_and_mistakes_in_them_answered():
+    with simulator("--devices", "2", "--scenario", "offline_log", stdin=subprocess.PIPE) as running:
+        first, second = (running.line_with(", seed").split(",")[0] for _ in range(2))
+
+        def typed(line, told):
+            running.process.stdin.write(line + "\n")
+            running.process.stdin.flush()
+            return running.line_with(told)
+
+        typed("help", "type a fault")
+        typed("weak_signal 20", f"{first}: weak_signal distance_m=20 seconds=10")
+        typed("2 press", f"{second}: button pressed for 0.2 s, offline log")
+        typed("2 press", f"{second}: button pressed for 0.2 s, idle")
+        typed("press hard", "? press takes the seconds")
+        typed("3 reboot", "? there is no roller 3; there are 2")
+        typed("link_loss", "? no host is connected")
+        typed("nonsense", "? 'nonsense' is no fault; known are")
+        typed("faults", Fault.RESPONSE_GARBAGE.usage)
+        typed("quit", "ended")
+        assert running.process.wait(PROMPT_S) == 0
+
+
+def test_scenario_faults_happen_and_the_end_of_the_input_ends_nothing(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[[faults]]\nat_s = 0.3\nfault = "link_loss"\n[[faults]]\nat_s = 0.4\nfault = "bond_lost"\n')
+    with simulator("--scenario", str(plan)) as running:
+        with pytest.raises(LinkLostError):
+            asyncio.run(session(running.address, 10_000))
+        running.line_with(": link_loss")
+        running.line_with(": bond_lost")
+        assert running.process.poll() is None
 
 
 def test_it_ends_by_itself_after_the_time_asked_for():

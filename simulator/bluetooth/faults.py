@@ -390,6 +390,9 @@ out_of_range 5
 lost_notifications share=0.2 seconds=30
 ```
 
+With several rollers, a number in front names one: `2 reboot`. Beside the faults it takes `press 3`, which holds the
+button for 3 s, `help` and `quit`.
+
 A scenario names the moment as well:
 
 ```toml
