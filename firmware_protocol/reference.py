@@ -99,6 +99,19 @@ DEFAULT_STREAMS = ("IMU6", "ROLL", "FORCE_RAW", "EVENT", "TEMP")
 """What a host usually asks for: FORCE follows from FORCE_RAW, and an orientation from IMU6."""
 
 
+def imu_scales(imu_range: int) -> tuple[float, float]:
+    """Scales of IMU6: rad/s and m/s2 per count.
+
+    Parameters
+    ----------
+    imu_range : int
+        Index into ``layout.IMU_RANGES``.
+    """
+    _, deg_s, g = layout.IMU_RANGES[imu_range]
+    _, first_deg_s, first_g = layout.IMU_RANGES[0]
+    return GYRO_RAD_S_PER_COUNT * deg_s / first_deg_s, ACC_M_S2_PER_COUNT * g / first_g
+
+
 def stream_info_reply(stream_id: int, imu_range: int = 0) -> tuple[int, int, int, int, float, float, int]:
     """Fields of the STREAM_INFO reply of the reference device.
 
@@ -116,8 +129,7 @@ def stream_info_reply(stream_id: int, imu_range: int = 0) -> tuple[int, int, int
     """
     element, scale_a, scale_b, rates_hz = STREAM_INFO[stream_id]
     if stream_id == codec.STREAM_ID["IMU6"]:
-        scale_a *= layout.IMU_RANGES[imu_range][1] / layout.IMU_RANGES[0][1]
-        scale_b *= layout.IMU_RANGES[imu_range][2] / layout.IMU_RANGES[0][2]
+        scale_a, scale_b = imu_scales(imu_range)
     fields = codec.STREAM_FIELDS[stream_id]
     mask = sum(1 << layout.RATES_HZ.index(rate_hz) for rate_hz in rates_hz)
     return stream_id, element, len(fields), codec.size_of(fields), scale_a, scale_b, mask

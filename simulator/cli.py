@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_LISTEN = "127.0.0.1:9100"
 DEFAULT_SCENARIO = "practised"
 MOST_DEVICES = 16
+SHORTEST_MIN, LONGEST_MIN = 0.001, 1440
 
 
 def listen_address(text: str) -> tuple[str, int]:
@@ -29,6 +31,7 @@ def listen_address(text: str) -> tuple[str, int]:
         When the text is something else.
     """
     host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
     if not (host and colon and port.isdecimal() and int(port) <= 0xFFFF):
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, for instance {DEFAULT_LISTEN}")
     return host, int(port)
@@ -46,6 +49,20 @@ def above_zero(text: str) -> float:
         if 0 < float(text) < float("inf"):
             return float(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+
+
+def minutes(text: str) -> float:
+    """Parse the length of a generated session, up to a day, min.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        When the text is something else.
+    """
+    with contextlib.suppress(ValueError):
+        if SHORTEST_MIN <= float(text) <= LONGEST_MIN:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes from {SHORTEST_MIN} to {LONGEST_MIN}")
 
 
 def seed(text: str) -> int:
@@ -102,7 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
         "per IMU sample, strokes.csv with a row per stroke. The same scenario, seed and length give the same bytes.",
     )
     generate.add_argument(
-        "--minutes", type=above_zero, default=10.0, metavar="M", help="length of the session (default 10)"
+        "--minutes", type=minutes, default=10.0, metavar="M", help="length of the session (default 10)"
     )
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the three files")
     for command in (run, generate):
@@ -129,12 +146,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         _dispatch(arguments)
     except ModuleNotFoundError as error:
         return _complain(f"the simulator needs {error.name}: pip install '.[sim]' in the project's folder")
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to write the rest of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except FileExistsError as error:
         return _complain(f"{error}; choose another folder with --out DIR")
     except OSError as error:
-        hint = "choose another folder with --out DIR" if error.filename else "choose another address with --listen"
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}; {hint}")
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        return _complain(text + ("; choose another address with --listen" if text.startswith("cannot listen") else ""))
     except ValueError as error:
         return _complain(str(error))
     except KeyboardInterrupt:
@@ -144,18 +164,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: argparse.Namespace) -> None:
     # Before the slow imports: an early signal has to end a run cleanly too.
-    early = _ended_early() if arguments.command == "run" else None
-    from simulator import commands, scenario  # noqa: PLC0415 - heavy
+    early = _ended_early() if arguments.command == "run" else []
+    from simulator import scenario  # noqa: PLC0415 - heavy
 
     if arguments.command == "scenarios":
-        commands.list_scenarios()
+        known = scenario.scenarios()
+        width = max(map(len, known))
+        print("\n".join(f"{name:<{width}}  {description}" for name, description in known.items()))  # noqa: T201
         return
     plan = scenario.load_scenario(arguments.scenario)
     if arguments.command == "generate":
-        commands.generate(plan, arguments.seed, arguments.minutes, arguments.out)
-    elif early is not None:
-        run = commands.run(arguments.listen, plan, arguments.seed, arguments.devices, arguments.seconds, early)
-        asyncio.run(run)
+        from simulator.write import write_session  # noqa: PLC0415
+
+        print(write_session(plan, arguments.seed, arguments.minutes, arguments.out))  # noqa: T201
+        return
+    from simulator.live import run  # noqa: PLC0415
+
+    asyncio.run(run(arguments.listen, plan, arguments.seed, arguments.devices, arguments.seconds, early))
 
 
 def _ended_early() -> list[int]:

@@ -47,6 +47,7 @@ class Dialogue:
         self.now_us = 0
         self._take = take
         self._tag = 0
+        self._mtu = MTU
         self._newest = -1
         """Number of the last live packet that came."""
 
@@ -66,7 +67,8 @@ class Dialogue:
 
     def connect(self, mtu: int = MTU) -> None:
         """Connect, read who it is and what its numbers mean."""
-        self._link(mtu)
+        self._mtu = mtu
+        self._link()
         for stream_id in self.ask("STREAM_LIST").reply.ids:
             self.ask("STREAM_INFO", stream_id)
         for page in (0, 1):
@@ -74,8 +76,8 @@ class Dialogue:
         for page in (0, 1):
             self.ask("GEOMETRY_READ", 0, page)
 
-    def _link(self, mtu: int) -> None:
-        self.device.connected(mtu, self.now_us)
+    def _link(self) -> None:
+        self.device.connected(self._mtu, self.now_us)
         self.note("INFO", self.device.info_payload())
         self.note("STATUS", self.device.status_payload())
         self.device.subscribed(True, self.now_us)
@@ -89,6 +91,11 @@ class Dialogue:
         """Ask for a session."""
         self._newest = -1
         return self.ask("START", sum(1 << codec.STREAM_ID[name] for name in streams), flush_ms, linger_s)
+
+    @staticmethod
+    def refusal(response: Any) -> str:
+        """Why a request was refused; empty when it was not."""
+        return "" if response.status == 0 else codec.STATUS_NAME[response.status]
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, and take the packets that come."""
@@ -119,9 +126,9 @@ class Dialogue:
         self.device.disconnected(self.now_us)
         self.pass_time(seconds)
 
-    def resume(self, mtu: int = MTU) -> None:
+    def resume(self) -> None:
         """Connect again, go on with the session and fetch what was missed; a device that restarted begins anew."""
-        self._link(mtu)
+        self._link()
         session = self.ask("SESSION").reply
         if session.session_id == 0 or session.state != 1:
             self.start(linger_s=LINGER_S)

@@ -59,6 +59,8 @@ class Disturbed(Dialogue):
         self._shares: dict[Fault, float] = {}
         """Share of notifications that are hit."""
         self._late_s = 0.0
+        self._absent = False
+        """While the host is away nothing else happens: it waits for its turn."""
         if unfit := {incident.fault.title for incident in incidents if incident.fault not in _EFFECTS}:
             raise FaultError(f"{min(unfit)} needs a radio and cannot be generated: use roller-sim run")
 
@@ -75,7 +77,7 @@ class Disturbed(Dialogue):
     def pass_time(self, seconds: float) -> None:
         """Let time pass with everything that happens in it; it may take longer than asked for."""
         for _ in range(round(seconds * 1e6 / STEP_US)):
-            while self._due and self._due[0][0] <= self.now_us:
+            while self._due and self._due[0][0] <= self.now_us and not self._absent:
                 heapq.heappop(self._due)[2]()
             super().pass_time(STEP_US * 1e-6)
 
@@ -95,11 +97,17 @@ class Disturbed(Dialogue):
         return self._random.random() < self._shares[fault] if fault in self._shares else False
 
     def _suffer(self, fault: Fault, arguments: dict[str, float]) -> None:
+        self._absent = fault in _ABSENCES
         _EFFECTS[fault](self, fault, arguments)
+        self._absent = False
 
     def away(self, _fault: Fault, arguments: dict[str, float]) -> None:
         """The host is alone for a while, then goes on."""
         self.lose(max(arguments["seconds"], DEAF_S))
+        if not self.device.on_air:
+            # It fell asleep meanwhile, and its owner presses the button.
+            self.device.wake(self.now_us)
+            self.lose(BACK_ON_AIR_S)
         self.resume()
 
     def off(self, fault: Fault, arguments: dict[str, float]) -> None:
@@ -168,3 +176,6 @@ _EFFECTS: Final[dict[Fault, Callable[[Disturbed, Fault, dict[str, float]], None]
     Fault.USB_PLUGGED: Disturbed.charge,
 }
 """What can be generated; everything else is about the radio itself."""
+_ABSENCES: Final = frozenset(
+    fault for fault, act in _EFFECTS.items() if act in (Disturbed.away, Disturbed.off, Disturbed.charge)
+)

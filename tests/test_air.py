@@ -203,6 +203,7 @@ def test_who_is_far_or_silent_is_not_heard():
     changes = []
     roller, host = Radio("roller", 1.0, lambda: changes.append(1)), Radio("host", 0.0, lambda: None)
     assert host.hears(roller)
+    # The limit is 59.3 m.
     roller.place(59.0)
     assert host.hears(roller)
     roller.carry(60.0)
@@ -321,6 +322,15 @@ async def test_each_side_times_out_by_itself():
             await stack.ends.until(len)
             assert stack.ends == [0x08]
         assert 0.7 <= loop.time() - begun_s < 2
+
+
+@scenario
+async def test_who_ends_a_connection_and_who_is_left_get_different_reasons():
+    async with stacks(2) as (_, central, peripheral):
+        await joined(central, peripheral)
+        await peripheral.link.disconnect(0x15)
+        await central.ends.until(len)
+        assert (peripheral.ends, central.ends) == ([0x16], [0x15])
 
 
 @scenario

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from firmware_protocol import reference, zones
+from firmware_protocol.routine import parse_routine
 from simulator.body import rotations
 from simulator.body.face import PATCHES, Ellipsoid
 from simulator.body.hand import AMBIENT_C, SKIN_C, Hand
@@ -285,6 +286,35 @@ def test_the_roller_warms_on_the_skin_and_cools_in_the_air():
     mixed = Hand(1)._warm(np.repeat([False, True, False], GRID_HZ))
     assert np.abs(np.diff(mixed)).max() < 1e-4
     assert np.argmax(mixed) == 2 * GRID_HZ - 1
+
+
+# --- Places -----------------------------------------------------------------------------------------------------------
+
+SIDED = tuple(zone for zone in zones.ZONES if zone not in zones.MIDLINE)
+EVERY_WAY = 'format = 1\nname = "every way"\n' + "".join(
+    f'[[steps]]\nzone = "{zone}"\nside = "both"\ndirection = "{way}"\nstrokes = 2\n'
+    for zone in SIDED
+    for way in ("up", "outward", "inward", "toward-neck")
+)
+
+
+def shares_on_the_named_side(hand):
+    """Zone -> share of its rows of contact that lie on the half of the face that their place names."""
+    right = {zone: [] for zone in SIDED}
+    for _ in range(60):
+        truth = hand.visit()
+        for zone, side in {(stroke.zone, stroke.side) for stroke in truth.strokes if stroke.side}:
+            x_m = truth.contact_m[truth.place == zones.PLACES.index((zone, side)), 0]
+            right[zone].append(x_m * {"left": 1, "right": -1}[side] > 0)
+    return {zone: np.concatenate(rows).mean() for zone, rows in right.items()}
+
+
+@pytest.mark.parametrize("name", ["practised", "beginner"])
+@pytest.mark.parametrize("routine", [None, parse_routine(EVERY_WAY)], ids=["free", "routine"])
+def test_the_roller_stays_on_the_side_that_the_truth_names(name, routine):
+    for seed in range(3):
+        shares = shares_on_the_named_side(Hand(seed, person(name, seed), routine=routine))
+        assert min(shares.values()) >= 0.99, (seed, shares)
 
 
 # --- Truth at sample times --------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from simulator.firmware.device import AUTO_SLEEP_US, BOOT_US, Build, Device
 from simulator.firmware.memory import RING_B
 from simulator.firmware.stream import DEFAULT_MASK
 from simulator.generate import generate
+from simulator.hardware.flaws import Flaws
 
 MTUS = (100, 185, 247, 517)
 
@@ -238,7 +239,7 @@ def test_tare_of_a_still_roller_finds_the_zero_and_tells_it_in_an_event():
     host.pass_time(0.2)
     told = [codec.tare_offset(arg, v) for code, arg, v in events_in(host.records) if code == codec.EVENT_CODE["TARE"]]
     assert told == [reply.offset]
-    assert abs(reply.offset - host.device.senses.sensors._zero) * reference.N_PER_COUNT < 0.05
+    assert abs(reply.offset - host.device.senses.sensors.zero_counts) * reference.N_PER_COUNT < 0.05
     flag = codec.bit(layout.PACKET_FLAGS, "TARE_CHANGED")
     assert sum(bool(arrays.decode_packet(p).flags & flag) for p in payloads(host.records)) == 1
 
@@ -860,3 +861,198 @@ def test_after_a_stop_the_person_begins_anew():
 
 def test_every_request_has_an_answer():
     assert set(ANSWERS) == set(codec.OP)
+
+
+# --- What a review found ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mtu", [100, 185, 247])
+@pytest.mark.parametrize("flush_ms", [20, 60, 100, 200])
+@pytest.mark.parametrize("imu_hz", [52, 104, 208])
+def test_packets_are_in_the_order_of_their_times(mtu, flush_ms, imu_hz):
+    host = Dialogue(Device(1))
+    host.connect(mtu)
+    host.ask("CONFIG", codec.STREAM_ID["IMU6"], layout.RATES_HZ.index(imu_hz), 0)
+    host.start(flush_ms=flush_ms)
+    host.pass_time(3)
+    packets = packets_of(host.records)
+    steps = [(after.t0_us - before.t0_us) % 2**32 for before, after in pairwise(packets)]
+    assert max(steps) < 1_000_000, "a step back looks like a wrap of the clock"
+    assert all(p.blocks[0].offset_us == 0 for p in packets)
+
+
+def test_a_dead_adc_feels_nothing():
+    host = begun(linger_s=10)
+    host.ask("HAPTIC_RULE", *RULE.values())
+    host.device.fail("ADC", True, host.now_us)
+    before = len(host.records)
+    host.pass_time(15)
+    told = {code for code, _, _ in events_in(host.records[before:])}
+    assert not told & {codec.EVENT_CODE[name] for name in ("CONTACT_ON", "OVERLOAD", "HAPTIC_START")}
+    assert not flagged(packets_of(host.records[before:]), "CONTACT")
+
+
+def test_a_dead_motor_does_not_run():
+    host = begun()
+    host.ask("HAPTIC_RULE", *RULE.values())
+    host.device.fail("HAPTIC", True, host.now_us)
+    host.pass_time(15)
+    assert not flagged(packets_of(host.records), "HAPTIC")
+
+
+def test_the_encoder_needs_the_clock_of_the_imu():
+    host = begun()
+    host.ask("STOP")
+    host.device.fail("IMU", True, host.now_us)
+    assert status_of(host.start(("ROLL",))) == "HW_FAULT"
+
+
+def test_another_press_ends_a_recording_even_while_a_host_looks_on():
+    host = Dialogue(Device(1))
+    host.device.press(0.2, host.now_us)
+    host.connect()
+    assert state_of(host.device) == "offline log"
+    host.device.press(0.2, host.now_us)
+    assert state_of(host.device) == "idle"
+
+
+def test_every_run_of_the_motor_has_a_start_and_a_stop():
+    host = begun()
+    for ask in (("HAPTIC_PLAY", 2, 100, 2), ("IDENTIFY", 2)):
+        before = len(host.records)
+        host.ask(*ask)
+        host.pass_time(3)
+        told = [code for code, _, _ in events_in(host.records[before:]) if code in (4, 5)]
+        start, stop = codec.EVENT_CODE["HAPTIC_START"], codec.EVENT_CODE["HAPTIC_STOP"]
+        assert told == [start, stop] * (4 if ask[0] == "HAPTIC_PLAY" else 2)
+
+
+def test_a_stopped_motor_shakes_nothing():
+    still = Flaws(acc_noise_m_s2=0.0, acc_walk_m_s2=0.0)
+    host = Dialogue(Device(1, flaws=still))
+    host.connect()
+    host.start()
+    host.pass_time(0.6)
+    host.ask("HAPTIC_PLAY", 4, 100, 1)
+    host.pass_time(0.12)
+    host.ask("HAPTIC_PLAY", 0, 0, 0)
+    host.pass_time(0.6)
+    acc = counts(payloads(host.records), "IMU6")[:, 3:] * reference.ACC_M_S2_PER_COUNT
+    assert acc[62:72].std(axis=0).max() > 1
+    assert acc[85:].std(axis=0).max() < 0.4  # the hand's own tremor
+
+
+def test_a_rule_that_was_not_in_force_begins_anew():
+    host = begun(seconds=3.0, linger_s=60)
+    slow = RULE | {"slot": 1, "level": -32000, "hold_ms": 2000, "hysteresis": 0}
+    host.ask("HAPTIC_RULE", *slow.values())
+    host.pass_time(1)
+    host.lose(3)
+    host.resume()
+    before = len(host.records)
+    host.pass_time(1.5)
+    live = [r for r in host.records[before:] if r.payload[0] == layout.PTYPE_LIVE]
+    assert not haptic_events(live, 1), "it fired without having held for 2 s"
+
+
+def test_contact_ends_with_the_session():
+    host = begun(seconds=8)
+    while not host.device.senses.contact:
+        host.pass_time(0.1)
+    host.ask("STOP")
+    assert not has_status_flag(host.device, "CONTACT")
+
+
+def test_a_low_battery_is_told_in_each_session():
+    host = Dialogue(Device(1, build=Build(battery_percent=10)))
+    host.connect()
+    for _ in range(2):
+        before = len(host.records)
+        host.start()
+        host.pass_time(1)
+        assert codec.EVENT_CODE["LOW_BATTERY"] in [code for code, _, _ in events_in(host.records[before:])]
+        host.ask("STOP")
+
+
+def test_a_restart_cancels_a_good_night():
+    host = begun()
+    host.ask("SLEEP")
+    host.device.reboot(host.now_us)
+    host.pass_time(2)
+    assert host.device.on_air
+
+
+def test_nobody_connects_to_a_device_that_is_off():
+    host = Dialogue(Device(1))
+    host.device.power(False, 0)
+    host.device.connected(MTU, 0)
+    assert not host.device.linked
+    assert status_of(host.start(("FORCE",))) == "BAD_STATE"
+
+
+def test_a_press_postpones_sleep():
+    device = Device(1)
+    device.advance(0)
+    device.press(5.0, AUTO_SLEEP_US - 1_000_000)
+    device.advance(AUTO_SLEEP_US + 1_000_000)
+    assert device.on_air
+
+
+def test_a_tare_does_not_use_readings_of_the_session_before():
+    host = begun(seconds=2)
+    host.ask("STOP")
+    host.pass_time(60)
+    host.start()
+    host.pass_time(0.06)
+    assert status_of(host.ask("TARE", 40)) == "UNSTABLE"
+
+
+def test_the_weight_of_the_head_pulls_along_the_axis_of_the_calibration():
+    forces = {}
+    for axis_z in (-1.0, 1.0):
+        host = begun(seconds=0.1)
+        host.device.press(0.2, host.now_us)
+        host.ask("CAL_COMMIT", written(host, reference.CALIBRATION._replace(axis_z=axis_z, head_mass_kg=0.1)))
+        host.pass_time(2)
+        forces[axis_z] = host.ask("TARE", 40).reply.offset * reference.N_PER_COUNT
+    acc_n = np.median(counts(payloads(host.records), "IMU6")[:, 5]) * reference.ACC_M_S2_PER_COUNT
+    assert forces[-1.0] - forces[1.0] == pytest.approx(0.2 * acc_n, abs=0.02)
+
+
+def test_what_lingers_fits_the_mtu_of_the_host_that_left():
+    host = Dialogue(Device(1))
+    host.connect(120)
+    host.start(linger_s=30)
+    host.pass_time(1)
+    host.lose(2)
+    host.resume()
+    host.pass_time(3)
+    late = [p for p in payloads(host.records) if p[0] == layout.PTYPE_BACKFILL]
+    assert len(late) > 30
+    assert max(map(len, late)) <= 117
+
+
+def test_reset_and_failing_flash_end_a_recording():
+    host = Dialogue(Device(1))
+    host.device.press(0.2, host.now_us)
+    host.connect()
+    host.pass_time(2)
+    host.ask("FACTORY_RESET")
+    assert host.ask("LOG_INFO").reply.used == 0
+    assert state_of(host.device) == "idle"
+    other = Dialogue(Device(1))
+    other.device.press(0.2, other.now_us)
+    other.device.fail("STORAGE", True, other.now_us)
+    assert state_of(other.device) == "idle"
+
+
+def test_a_healed_calibration_is_told():
+    host = begun()
+    host.device.press(0.2, host.now_us)
+    host.device.fail("CAL_CRC", True, host.now_us)
+    host.pass_time(0.2)
+    assert flagged(packets_of(host.records), "TARE_CHANGED") == [16]
+    host.ask("CAL_COMMIT", written(host, reference.CALIBRATION))
+    host.pass_time(0.2)
+    bit = next(bit for bit, name, _ in layout.FAULTS if name == "CAL_CRC")
+    assert (codec.EVENT_CODE["FAULT"], bit, 0) in events_in(host.records)

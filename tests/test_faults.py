@@ -23,7 +23,7 @@ from simulator.bluetooth.radio import level_dbm
 from simulator.firmware.device import Build, Device
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
-TIMED_OUT, POWERED_OFF = 0x08, 0x15
+TIMED_OUT, LEFT, POWERED_OFF = 0x08, 0x13, 0x15
 LONG_S = 100.0
 """For faults that a test does not wait out."""
 BRIEFLY_S = 0.4
@@ -43,7 +43,7 @@ def scenario(main):
 def _hasty_roller(monkeypatch):
     """STATUS and advertisements come more often, so that tests do not wait for them."""
     monkeypatch.setattr("simulator.bluetooth.peripheral.REPORT_S", 0.05)
-    monkeypatch.setattr("simulator.bluetooth.peripheral.ADVERTISING_INTERVAL_MS", 20.0)
+    monkeypatch.setattr("simulator.bluetooth.advertising.INTERVAL_MS", 20.0)
 
 
 def title(fault):
@@ -429,8 +429,16 @@ def test_passkeys_have_six_digits_and_belong_to_the_device():
 # --- Power ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", [Fault.POWER_OFF, Fault.SLEEP, Fault.BATTERY_EMPTY], ids=title)
-def test_a_roller_that_goes_off_says_so(fault):
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (Fault.POWER_OFF, "switched off"),
+        (Fault.SLEEP, "asleep; press wakes it"),
+        (Fault.BATTERY_EMPTY, "battery empty"),
+    ],
+    ids=["power_off", "sleep", "battery_empty"],
+)
+def test_a_roller_that_goes_off_says_so(fault, why):
     async def main():
         async with visit(start=True) as (host, roller):
             before = await host.info()
@@ -442,17 +450,18 @@ def test_a_roller_that_goes_off_says_so(fault):
             assert after.device_id == before.device_id
             assert after.boot_id != before.boot_id
             assert (await host.ask("SESSION")).reply.session_id == 0
-            assert list(host.told[-4:]) == ["streaming stopped", "off the air", "advertising again", "host connected"]
+            told = ["streaming stopped", f"off the air: {why}", "advertising again", "host connected"]
+            assert list(host.told[-4:]) == told
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("fault", "arguments"),
-    [(Fault.POWER_CUT, {"seconds": 0.9}), (Fault.REBOOT, {})],
+    ("fault", "arguments", "why"),
+    [(Fault.POWER_CUT, {"seconds": 0.9}, "switched off"), (Fault.REBOOT, {}, "restarting")],
     ids=["power_cut", "reboot"],
 )
-def test_a_roller_that_dies_is_missed(fault, arguments):
+def test_a_roller_that_dies_is_missed(fault, arguments, why):
     async def main():
         async with visit(start=True) as (host, roller):
             before = await host.info()
@@ -462,6 +471,7 @@ def test_a_roller_that_dies_is_missed(fault, arguments):
             await host.gone.until(len)
             assert loop.time() - begun_s > 0.6
             assert host.reasons == [TIMED_OUT]
+            assert f"off the air: {why}" in host.told
             after = await reconnected(host)
             assert after.boot_id != before.boot_id
             assert (await host.ask("SESSION")).reply.session_id == 0
@@ -602,6 +612,99 @@ async def test_response_garbage():
             codec.decode_response(payload)
 
 
+# --- A host that misbehaves -------------------------------------------------------------------------------------------
+
+
+@scenario
+async def test_a_host_that_does_not_confirm_is_disconnected_and_the_next_one_served():
+    async with visit(start=True) as (host, roller):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("bumble.gatt_server.GATT_REQUEST_TIMEOUT", 0.2)
+            patch.setattr(host.client._backend._connection.gatt_client, "send_confirmation", lambda _: None)
+            await host.send("PING", b"")
+            await host.gone.until(len)
+        assert host.reasons == [LEFT]
+        assert not roller.serving.done()
+        assert (await reconnected(host)).boot_id == roller.device.boot_id
+        assert "host gone (it did not confirm a response), advertising again" in host.told
+        assert (await host.ask("PING", b"x")).reply.echo == b"x"
+
+
+@scenario
+async def test_a_host_that_does_not_confirm_and_leaves_harms_nobody():
+    async with visit() as (host, roller):
+        host.client._backend._connection.gatt_client.send_confirmation = lambda _: None
+        for _ in range(3):
+            await host.send("PING", b"")
+        await host.client.disconnect()
+        await reconnected(host)
+        assert (await host.ask("PING", b"x")).reply.echo == b"x"
+        assert not roller.serving.done()
+
+
+# --- Faults on top of each other --------------------------------------------------------------------------------------
+
+OVERLAPS = [
+    (Fault.JITTER, Fault.JITTER, lambda roller: roller.radio.jitter_s > 0),
+    (Fault.RESPONSE_MISSING, Fault.RESPONSE_MISSING, lambda roller: roller.manners.response_missing),
+    (Fault.OUT_OF_RANGE, Fault.WEAK_SIGNAL, lambda roller: roller.radio.distance_m > 1),
+    (Fault.POWER_CUT, Fault.POWER_CUT, lambda roller: roller.radio.silent),
+    (Fault.POWER_CUT, Fault.POWER_OFF, lambda roller: not roller.device.on_air),
+    (Fault.BATTERY_EMPTY, Fault.POWER_OFF, lambda roller: not roller.device.on_air),
+    (Fault.POWER_OFF, Fault.BATTERY_EMPTY, lambda roller: not roller.device.on_air),
+    (Fault.SLEEP, Fault.SLEEP, lambda roller: roller.device.asleep),
+    (Fault.USB_PLUGGED, Fault.USB_PLUGGED, lambda roller: roller.device.cell.usb),
+    (Fault.IMU_FAULT, Fault.IMU_FAULT, lambda roller: "IMU" in roller.device.faults),
+]
+
+
+@pytest.mark.parametrize("shorter_first", [True, False])
+@pytest.mark.parametrize(
+    ("first", "second", "suffers"), OVERLAPS, ids=[f"{first.title}-{second.title}" for first, second, _ in OVERLAPS]
+)
+def test_of_two_faults_of_one_kind_the_later_counts(first, second, suffers, shorter_first, monkeypatch):
+    monkeypatch.setattr("simulator.firmware.device.BOOT_US", 50_000)
+    monkeypatch.setattr("simulator.bluetooth.peripheral.IDLE_TICK_S", 0.02)
+
+    async def main():
+        async with open_peripheral(Air(), Device(seed=1)) as roller:
+            inject(roller, first, seconds=0.05 if shorter_first else LONG_S)
+            inject(roller, second, seconds=0.6 if shorter_first else 0.1)
+            roller.device.advance(roller.now_us())
+            assert suffers(roller)
+            if shorter_first:
+                await asyncio.sleep(0.3)
+                assert suffers(roller)
+            async with asyncio.timeout(5):
+                while suffers(roller):  # noqa: ASYNC110 - a device has no event loop
+                    await asyncio.sleep(0.05)
+            # It stays well.
+            await asyncio.sleep(0.1)
+            assert not suffers(roller)
+
+    asyncio.run(main())
+
+
+@scenario
+async def test_of_two_hangs_the_later_counts():
+    async with visit() as (host, roller):
+        inject(roller, Fault.FIRMWARE_HANGS, seconds=0.1)
+        inject(roller, Fault.FIRMWARE_HANGS, seconds=0.6)
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        await host.ask("PING", b"")
+        assert loop.time() - begun_s > 0.4
+
+
+@scenario
+async def test_different_faults_end_one_by_one():
+    async with open_peripheral(Air(), Device(seed=1)) as roller:
+        inject(roller, Fault.IMU_FAULT, seconds=LONG_S)
+        inject(roller, Fault.ADC_FAULT, seconds=0.05)
+        await asyncio.sleep(0.2)
+        assert roller.device.faults == {"IMU"}
+
+
 # --- The list of faults -----------------------------------------------------------------------------------------------
 
 
@@ -672,8 +775,10 @@ def test_what_the_page_shows_can_be_typed(fault):
         ("out_of_range nan", "not 'nan'"),
         ("out_of_range inf", "not 'inf'"),
         ("out_of_range seconds=", "not ''"),
-        ("out_of_range 1 seconds=2", "seconds is given twice"),
-        ("mtu_small 22", "mtu has to be a number from 23 to 517 B"),
+        ("out_of_range 1 seconds=2", "'seconds' is given twice"),
+        ("mtu_small 22", "mtu has to be a whole number from 23 to 517 B"),
+        ("mtu_small 23.7", "mtu has to be a whole number from 23 to 517 B, not '23.7'"),
+        ("battery_low 0", "percent has to be a number from 1 to 100 %, not '0'"),
         ("lost_notifications 1.5", "share has to be a number from 0 to 1 of the notifications"),
     ],
 )
@@ -682,7 +787,28 @@ def test_a_senseless_line_says_what_would_make_sense(line, message):
         parse(line)
 
 
-@pytest.mark.parametrize("value", [True, None, [1], math.nan, "x"])
+@pytest.mark.parametrize("before", ["", "reboot ", "out_of_range ", "out_of_range seconds="])
+def test_a_long_line_is_not_repeated_whole(before):
+    with pytest.raises(FaultError) as error:
+        parse(before + "y" * 3_000_000)
+    assert "yyy" in str(error.value)
+    assert len(str(error.value)) < 1000
+    with pytest.raises(FaultError) as error:
+        parse("reboot " + 2 * ("z" * 3_000_000 + "=1 "))
+    assert len(str(error.value)) < 1000
+
+
+def test_a_low_battery_is_not_an_empty_one():
+    async def main():
+        async with open_peripheral(Air(), Device(seed=1)) as roller:
+            inject(roller, Fault.BATTERY_LOW, percent=Fault.BATTERY_LOW.value.arguments[0].smallest)
+            await asyncio.sleep(0.3)
+            assert roller.device.on_air
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("value", [True, None, [1], math.nan, "x", pytest.param(10**400, id="huge")])
 def test_a_scenario_is_checked_like_a_typed_line(value):
     assert check(Fault.OUT_OF_RANGE, {"seconds": 3}) == {"seconds": 3.0}
     with pytest.raises(FaultError, match="seconds has to be a number"):

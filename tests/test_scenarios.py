@@ -3,6 +3,7 @@
 
 import csv
 import json
+from dataclasses import asdict, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,10 +14,26 @@ from roller_host.cli import main as host
 from simulator import scenario, witness
 from simulator.bluetooth.faults import Fault
 from simulator.bluetooth.mishaps import FaultError
+from simulator.body.hand import Hand
+from simulator.body.people import HABIT_LIMITS, PEOPLE, Habits, person
+from simulator.body.truth import GRID_HZ
 from simulator.cli import main as sim
+from simulator.firmware.device import Build
 from simulator.generate import Dialogue
+from simulator.hardware.flaws import FLAW_LIMITS, Flaws
+from simulator.hardware.sensors import Sensors
 from simulator.incidents import Disturbed
-from simulator.scenario import Incident, ScenarioError, load_routine, load_scenario, parse_scenario, scenarios
+from simulator.scenario import (
+    BUILD_LIMITS,
+    RADIO_LIMITS,
+    Incident,
+    Radio,
+    ScenarioError,
+    load_routine,
+    load_scenario,
+    parse_scenario,
+    scenarios,
+)
 
 FILES = ("capture.jsonl", "truth.csv", "strokes.csv")
 
@@ -89,19 +106,98 @@ def test_a_file_of_ones_own_is_read(tmp_path):
         ("[habits]\nslip = 'much'", r"slip in \[habits\] = 'much' is not a number"),
         ("[build]\nfusion = 1", r"fusion in \[build\] = 1 is not true or false"),
         ("[build]\nsecurity_mode = 1.5", r"security_mode in \[build\] = 1.5 is not a whole number"),
-        ("[radio]\nmax_mtu = 22", "max_mtu must be 23 to 517"),
+        ("[radio]\nmax_mtu = 22", r"max_mtu in \[radio\] = 22 is not a whole number from 23 to 517"),
+        ("[radio]\ndistance_m = nan", r"distance_m in \[radio\] = nan is not a number from 0 to 1000"),
+        ("[radio]\ndistance_m = inf", "distance_m in .* = inf is not a number"),
+        ("[build]\nsecurity_mode = 9", r"security_mode in \[build\] = 9 is not a whole number from 0 to 3"),
+        ("[build]\nbattery_percent = -50", "battery_percent in .* = -50 is not a number from 1 to 100"),
+        (
+            "[habits]\nspeed_m_s = [0, 0]",
+            r"speed_m_s in \[habits\] = \[0, 0\] is not a list of 2 numbers from 0.01 to",
+        ),
+        ("[habits]\nspeed_m_s = [1e-9, 1e-9]", "is not a list of 2 numbers from 0.01 to"),
+        ("[habits]\nspeed_m_s = [0.2, 0.1]", "is not a list of 2 numbers from .*, the smaller one first"),
+        ("[habits]\nlength_m = [-0.02, 0.1]", "length_m in .* is not a list of 2 numbers from 0.005 to"),
+        ("[habits]\nstrokes = [2, 3.5]", "is not a list of 2 whole numbers from 1 to 12"),
+        ("[habits]\nstrokes = [true, 3]", "is not a list of 2 whole numbers from 1 to 12"),
+        ("[habits]\nzone_force = [1, 1]", "is not a list of 8 numbers from 0.1 to 10"),
+        ("[habits]\nfirmness = -1", "firmness in .* = -1 is not a number from 0.1 to 10"),
+        ("[flaws]\noscillator = 5", r"oscillator in \[flaws\] = 5 is not a number from 0 to 0.07"),
+        ("[flaws]\ncreep_s = 0", "creep_s in .* = 0 is not a number from 1 to 3600"),
+        ("[flaws]\ncreep = 0x" + "f" * 50_000, "creep in .* is not a number from 0 to 0.2"),
+        ("[flaws]\ncreep = " + "9" * 50_000, "no TOML"),
+        ("person = " + "[" * 50_000, "no TOML"),
         ("faults = 3", r"faults must be written as \[\[faults\]\]"),
-        ("[[faults]]\nat_s = 3", "fault 1: needs at_s and fault"),
-        ("[[faults]]\nfault = 'reboot'", "at_s = -1.0 is not a number from 0"),
-        ("[[faults]]\nat_s = 3\nfault = 'x'", "'x' is no fault; known are"),
-        ("[[faults]]\nat_s = 3\nfault = 'reboot'\nseconds = 3", "reboot takes no arguments, not 'seconds'"),
-        ("[[faults]]\nat_s = 3\nfault = 'sleep'\nseconds = 'x'", "sleep: seconds has to be a number"),
+        ("[[faults]]\nat_s = 3", "fault 1: fault is missing: write for instance"),
+        ("[[faults]]\nfault = 'reboot'", "fault 1: at_s is missing: write for instance"),
+        ("[[faults]]\nat_s = -1\nfault = 'reboot'", "fault 1: at_s = -1 is not a number from 0 to 86400"),
+        ("[[faults]]\nat_s = 3\nfault = 'x'", "fault 1: 'x' is no fault; known are"),
+        ("[[faults]]\nat_s = 3\nfault = 'reboot'\nseconds = 3", "fault 1: reboot takes no arguments, not 'seconds'"),
+        ("[[faults]]\nat_s = 3\nfault = 'sleep'\nseconds = 'x'", "fault 1: sleep: seconds has to be a number"),
         ("#" * 200_000, "longer than"),
     ],
 )
 def test_nonsense_in_a_scenario_is_named(text, told):
     with pytest.raises(ScenarioError, match=f"^mine: .*{told}"):
         parse_scenario("mine", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["person = {}", "routine = {}", "log_s = {}", "{} = 1", "[habits]\n{} = 1", "[habits]\nslip = {}",
+     "[build]\nfusion = {}", "[habits]\nspeed_m_s = [{}]", "a = 1\n{0} = 1\n{0} = 2"],
+)  # fmt: skip
+def test_a_long_value_is_cut_in_the_message(text):
+    with pytest.raises(ScenarioError, match=r"^mine: ") as caught:
+        parse_scenario("mine", text.format('"' + "x" * 50_000 + '"'))
+    assert len(str(caught.value)) < 1500
+
+
+def test_every_number_has_limits_and_all_people_are_within_them():
+    tables = ((Habits(), HABIT_LIMITS), (Flaws(), FLAW_LIMITS), (Build(), BUILD_LIMITS), (Radio(), RADIO_LIMITS))
+    for default, limits in tables:
+        assert list(limits) == [one.name for one in fields(default)]
+    for name in PEOPLE:
+        values = asdict(person(name))
+        text = "[habits]\n" + "".join(f"{key} = {np.array(value).tolist()}\n" for key, value in values.items())
+        assert parse_scenario(name, text).habits == values
+
+
+@pytest.mark.parametrize("end", [0, 1], ids=["least", "most"])
+def test_whatever_is_within_the_limits_can_be_simulated(end):
+    habits = {
+        key: (limits[end],) * len(default) if isinstance(default := getattr(Habits(), key), tuple) else limits[end]
+        for key, limits in HABIT_LIMITS.items()
+    }
+    flaws = {key: limits[end] for key, limits in FLAW_LIMITS.items()}
+    tables = {"habits": habits, "flaws": flaws}
+    text = "".join(
+        f"[{where}]\n" + "".join(f"{key} = {np.array(value).tolist()}\n" for key, value in table.items())
+        for where, table in tables.items()
+    )
+    scene = parse_scenario("extreme", text)
+    hand = Hand(1, replace(person("practised"), **scene.habits))
+    visits = [hand.visit() for _ in range(2)]
+    assert max(len(visit.t_s) for visit in visits) < 600 * GRID_HZ
+    readings = Sensors(1, iter(visits), scene.flaws).read(float(visits[-1].t_s[-1]))
+    assert len(readings.imu) > 0
+    for visit in visits:
+        assert visit.strokes
+        assert np.isfinite(visit.acc_m_s2).all()
+        assert np.isfinite(visit.gyro_rad_s).all()
+
+
+def test_files_may_begin_with_a_byte_order_mark_and_name_a_routine_beside_them(tmp_path):
+    routine = 'format = 1\nname = "own"\n[[steps]]\nzone = "decolletage"\ndirection = "up"\nstrokes = 2\n'
+    (tmp_path / "steps.toml").write_text(routine, "utf-8-sig")
+    path = tmp_path / "mine.toml"
+    path.write_text('routine = "steps.toml"', "utf-8-sig")
+    read = load_scenario(str(path)).routine
+    assert read is not None
+    assert read.name == "own"
+    path.write_text('routine = "nowhere.toml"')
+    with pytest.raises(ScenarioError, match=r"mine: cannot read .*nowhere\.toml"):
+        load_scenario(str(path))
 
 
 def test_bad_input_is_one_line_and_exit_2(tmp_path, capsys):
@@ -331,3 +427,72 @@ def test_columns_are_described_with_their_units():
         assert name
         assert meaning or name[-1] in "xyz" or name.rsplit("_", 1)[0] or name == "normal_z"
     assert scenario.DEFAULT in scenarios()
+
+
+# --- Odd lengths, refusals, interruptions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("minutes", [0.001, 0.01001, 0.0501])
+def test_any_length_comes_to_an_end(minutes, tmp_path, capsys):
+    assert sim(["generate", "--minutes", str(minutes), "--out", str(tmp_path)]) == 0
+    assert all((tmp_path / file).exists() for file in FILES)
+
+
+@pytest.mark.parametrize("minutes", ["0", "1e-300", "1e308", "nan", "x"])
+def test_senseless_lengths_are_refused(minutes, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        sim(["generate", "--minutes", minutes, "--out", str(tmp_path)])
+    assert end.value.code == 2
+    assert "is not a number of minutes from" in capsys.readouterr().err
+
+
+def test_a_device_that_refuses_to_stream_says_so_and_leaves_nothing(tmp_path, capsys):
+    plan = tmp_path / "plan.toml"
+    plan.write_text("[radio]\nmax_mtu = 60\n")
+    assert sim(["generate", "--scenario", str(plan), "--out", str(tmp_path / "out")]) == 2
+    assert "the roller refused to stream: MTU_TOO_SMALL" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_interrupted_session_leaves_no_half_files(tmp_path, monkeypatch, capsys):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simulator.write._progress", interrupt)
+    assert sim(["generate", "--minutes", "1", "--out", str(tmp_path)]) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_absences_follow_each_other(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text("".join(f'[[faults]]\nat_s = {at}\nfault = "link_loss"\nseconds = 3\n' for at in (2, 3, 4)))
+    generated(tmp_path / "out", str(plan))
+    rows = (tmp_path / "out" / "capture.jsonl").read_text("utf-8").splitlines()[1:]
+    infos = [row["t_s"] for row in map(json.loads, rows) if row["from"] == "INFO"]
+    assert np.diff(infos) == pytest.approx([5, 3, 3], abs=0.2)
+    live = [p for p in payloads(tmp_path / "out") if p[0] == layout.PTYPE_LIVE]
+    assert len({p[2:6] for p in live}) == len(live)
+
+
+def test_a_roller_that_fell_asleep_in_a_long_absence_is_woken(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[[faults]]\nat_s = 2\nfault = "link_loss"\nseconds = 2000\n')
+    generated(tmp_path / "out", str(plan), minutes=34)
+    numbers = [codec.decode_packet(p).seq for p in payloads(tmp_path / "out")]
+    assert numbers.count(0) == 2
+    assert len(numbers) > 300
+
+
+def test_truth_tells_sessions_apart(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('log_s = 5\n[[faults]]\nat_s = 5\nfault = "reboot"\n')
+    generated(tmp_path / "out", str(plan))
+    rows = table(tmp_path / "out", "truth.csv")
+    assert sorted({row["session"] for row in rows}) == ["0", "1", "2"]
+    for session in "012":
+        clock = [int(row["device_us"]) for row in rows if row["session"] == session]
+        assert clock == sorted(clock)
+    times = [float(row["t_s"]) for row in rows]
+    for stroke in table(tmp_path / "out", "strokes.csv"):
+        inside = [t for t in times if float(stroke["begin_s"]) < t < float(stroke["end_s"])]
+        assert len(inside) > 80 * (float(stroke["end_s"]) - float(stroke["begin_s"])) - 2

@@ -25,7 +25,8 @@ TIMEOUT_UNIT_S: Final = 10e-3
 ADVERTISING_UNIT_S: Final = 0.625e-3
 ADVERTISING_DELAY_S: Final = 0.01
 """Longest random addition to each advertising interval."""
-POWERED_OFF: Final = int(hci.HCI_ErrorCode.CONNECTION_TERMINATED_BY_LOCAL_HOST_ERROR)
+ENDED_HERE: Final = int(hci.HCI_ErrorCode.CONNECTION_TERMINATED_BY_LOCAL_HOST_ERROR)
+"""Reason 0x16: the own side ended the connection."""
 
 _Event = hci.HCI_LE_Advertising_Report_Event.EventType
 _REPORTED_AS: Final = {
@@ -332,6 +333,18 @@ class AirController(Controller):
         if end := self.ends.get(handle):
             end.update(max(interval, 1) * INTERVAL_UNIT_S, timeout * TIMEOUT_UNIT_S)
 
+    def on_hci_disconnect_command(self, command: hci.HCI_Disconnect_Command) -> None:
+        """End a connection: the peer gets the host's reason, the host itself 0x16; Bumble gives both the same."""
+        if connection := self.find_le_connection_by_handle(command.connection_handle):
+            status = hci.HCI_ErrorCode.SUCCESS
+            self.send_hci_packet(
+                hci.HCI_Command_Status_Event(status=status, num_hci_command_packets=1, command_opcode=command.op_code)
+            )
+            connection.send_ll_control_pdu(ll.TerminateInd(command.reason))
+            self.on_le_disconnected(connection, ENDED_HERE)
+        else:
+            super().on_hci_disconnect_command(command)
+
     def on_le_disconnected(self, connection: Connection, reason: int) -> None:
         """Forget a connection, once: its two ends may both report the same loss."""
         if self.le_connections.get(connection.peer_address) is connection:
@@ -349,7 +362,7 @@ class AirController(Controller):
         self._advertiser.stop()
         self.le_scan_enable = False
         self.pending_le_connection = None
-        self.end_links(POWERED_OFF)
+        self.end_links(ENDED_HERE)
 
     def unplug(self) -> None:
         """Switch off, as a person does who pulls a dongle; the own host sees its connections end."""

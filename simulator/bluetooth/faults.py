@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 import sys
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 LONGEST_S: Final = 86_400.0
 
+_short: Final = reprlib.Repr()
+"""Quotes what was typed in at most 60 characters."""
+_short.maxstring = _short.maxlong = _short.maxother = 60
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -32,6 +37,8 @@ class Argument:
     unit: str
     smallest: float
     largest: float
+    whole: bool = False
+    """Whether it has to be a whole number."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ class Fault(Enum):
         "The roller agrees to a small MTU only, until told another; the link breaks so that it counts.",
         "mtu_size is that MTU after the next connection; below 100, START answers MTU_TOO_SMALL.",
         mishaps.mtu_small,
-        (Argument("mtu", 23, "B", 23, 517),),
+        (Argument("mtu", 23, "B", 23, 517, whole=True),),
     )
     ADAPTER_OFF = Story(
         "The host's Bluetooth adapter is pulled out, and plugged in again after the seconds.",
@@ -184,7 +191,7 @@ class Fault(Enum):
         "The battery falls to a charge.",
         "Battery Level and STATUS follow; an EVENT LOW_BATTERY below 15 %.",
         mishaps.battery_low,
-        (Argument("percent", 10, "%", 0, 100),),
+        (Argument("percent", 10, "%", 1, 100),),
     )
     BATTERY_EMPTY = Story(
         "The battery is empty, and charged to 50 % after the seconds.",
@@ -293,15 +300,16 @@ def parse(line: str) -> tuple[Fault, dict[str, float]]:
     name, *words = line.split() or [""]
     fault = find(name)
     known = [argument.name for argument in fault.value.arguments]
+    takes = ", ".join(known) or "nothing"
     given: dict[str, Any] = {}
     for i_word, word in enumerate(words):
         key, equals, value = word.partition("=")
         if not equals:
             if i_word >= len(known):
-                raise FaultError(f"{fault.title}: {word!r} is one too many; it takes {', '.join(known) or 'nothing'}")
+                raise FaultError(f"{fault.title}: {_short.repr(word)} is one too many; it takes {takes}")
             key, value = known[i_word], word
         if key in given:
-            raise FaultError(f"{fault.title}: {key} is given twice")
+            raise FaultError(f"{fault.title}: {_short.repr(key)} is given twice")
         given[key] = value
     return fault, check(fault, given)
 
@@ -318,7 +326,7 @@ def find(name: str) -> Fault:
         return Fault[name.upper()]
     except KeyError:
         known = ", ".join(fault.title for fault in Fault)
-        raise FaultError(f"{name!r} is no fault; known are: {known}") from None
+        raise FaultError(f"{_short.repr(name)} is no fault; known are: {known}") from None
 
 
 def check(fault: Fault, given: Mapping[str, Any]) -> dict[str, float]:
@@ -339,7 +347,7 @@ def check(fault: Fault, given: Mapping[str, Any]) -> dict[str, float]:
     arguments = {argument.name: argument for argument in fault.value.arguments}
     for name in given:
         if name not in arguments:
-            raise FaultError(f"{fault.title} takes {', '.join(arguments) or 'no arguments'}, not {name!r}")
+            raise FaultError(f"{fault.title} takes {', '.join(arguments) or 'no arguments'}, not {_short.repr(name)}")
     return {
         name: _number(fault, argument, given[name]) if name in given else argument.default
         for name, argument in arguments.items()
@@ -349,12 +357,14 @@ def check(fault: Fault, given: Mapping[str, Any]) -> dict[str, float]:
 def _number(fault: Fault, argument: Argument, value: object) -> float:
     try:
         number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         number = math.nan
-    if not argument.smallest <= number <= argument.largest:
+    fits = argument.smallest <= number <= argument.largest
+    if not fits or (argument.whole and not number.is_integer()):
+        kind = "a whole number" if argument.whole else "a number"
         raise FaultError(
-            f"{fault.title}: {argument.name} has to be a number from {argument.smallest:g} to {argument.largest:g} "
-            f"{argument.unit}, not {value!r}"
+            f"{fault.title}: {argument.name} has to be {kind} from {argument.smallest:g} to {argument.largest:g} "
+            f"{argument.unit}, not {_short.repr(value)}"
         )
     return number
 
@@ -379,52 +389,7 @@ def inject(peripheral: Peripheral, fault: Fault, **arguments: float) -> None:
     fault.value.act(peripheral, **check(fault, arguments))
 
 
-_HEAD: Final = """\
-# Faults
-
-What the simulated roller can suffer. A running `roller-sim run` takes one fault a line on its standard input, with the
-arguments in order or by name:
-
-```
-out_of_range 5
-lost_notifications share=0.2 seconds=30
-```
-
-With several rollers, a number in front names one: `2 reboot`. Beside the faults it takes `press 3`, which holds the
-button for 3 s, `help` and `quit`.
-
-A scenario names the moment as well:
-
-```toml
-[[faults]]
-at_s = 12.0
-fault = "link_loss"
-seconds = 3
-```
-
-In Python: `simulator.bluetooth.faults.inject(peripheral, Fault.LINK_LOSS, seconds=3)`. Faults that last end by
-themselves. Each one is proven by a test in `tests/test_faults.py`, through bleak and nothing else. This page is printed
-by `python -m simulator.bluetooth.faults`.
-
-| Fault, with its defaults | Units | What happens | What a bleak client sees | Test |
-|---|---|---|---|---|
-"""
-
-
-def page() -> str:
-    """Text of docs/faults.md."""
-    rows = [
-        (
-            f"`{fault.usage}`",
-            ", ".join(f"{each.name}: {each.unit}" for each in fault.value.arguments) or "-",
-            fault.value.happens,
-            fault.value.seen,
-            f"`{fault.test}`",
-        )
-        for fault in Fault
-    ]
-    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    from simulator.bluetooth.fault_page import page
+
+    sys.stdout.write(page(Fault))

@@ -143,6 +143,16 @@ class RollerServer:
             )
             self._server.send_gatt_pdu(connection, bytes(notification))
 
-    async def indicate(self, connection: Connection, response: bytes) -> None:
-        """Indicate a control response, and wait until the host has confirmed it."""
-        await self._server.indicate_subscriber(connection, self._roller["CONTROL"], response)
+    async def indicate(self, connection: Connection, response: bytes) -> bool:
+        """Indicate a control response, and wait until the host has confirmed it.
+
+        Returns
+        -------
+        bool
+            False when it did not within 30 s: nothing more may be sent over this connection then, says ATT.
+        """
+        try:
+            await self._server.indicate_subscriber(connection, self._roller["CONTROL"], response)
+        except TimeoutError:
+            return False
+        return True

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""How each fault of `simulator.bluetooth.faults` is done to a roller; whatever lasts ends by itself."""
+"""How each fault of `simulator.bluetooth.faults` is done to a roller.
+
+Whatever lasts ends by itself. Of two faults that turn the same knob, the later one says when it is turned back.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def turned(part: str, **knobs: str | float) -> Callable[..., None]:
 
         for knob, value in knobs.items():
             setattr(owner, knob, arguments[value] if isinstance(value, str) else value)
-        peripheral.later(seconds, turn_back)
+        peripheral.later((part, *knobs), seconds, turn_back)
 
     return act
 
@@ -47,7 +50,7 @@ def _require_host(peripheral: Peripheral) -> None:
 
 def _silence_for(peripheral: Peripheral, seconds: float) -> None:
     peripheral.radio.silence(True)
-    peripheral.later(seconds, lambda: peripheral.radio.silence(False))
+    peripheral.later("silence", seconds, lambda: peripheral.radio.silence(False))
 
 
 def link_loss(peripheral: Peripheral, seconds: float) -> None:
@@ -66,7 +69,7 @@ def out_of_range(peripheral: Peripheral, seconds: float) -> None:
 def weak_signal(peripheral: Peripheral, distance_m: float, seconds: float) -> None:
     """Carry the roller to a distance."""
     peripheral.radio.carry(distance_m)
-    peripheral.later(seconds, lambda: peripheral.radio.carry(None))
+    peripheral.later("distance", seconds, lambda: peripheral.radio.carry(None))
 
 
 def tx_overflow(peripheral: Peripheral, seconds: float) -> None:
@@ -79,7 +82,7 @@ def slow_parameters(peripheral: Peripheral, interval_ms: float, seconds: float) 
     """Make the connection interval long."""
     _require_host(peripheral)
     peripheral.change_parameters(interval_ms, interval_ms, SLOW_TIMEOUT_MS)
-    peripheral.later(seconds, peripheral.want_usual_parameters)
+    peripheral.later("parameters", seconds, peripheral.want_usual_parameters)
 
 
 def mtu_small(peripheral: Peripheral, mtu: float) -> None:
@@ -99,7 +102,7 @@ def adapter_off(peripheral: Peripheral, seconds: float) -> None:
 
 def _unplug(peripheral: Peripheral, host: AirController, seconds: float) -> None:
     host.unplug()
-    peripheral.later(seconds, lambda: host.radio.silence(False))
+    peripheral.later(host.radio, seconds, lambda: host.radio.silence(False))
 
 
 def bond_lost(peripheral: Peripheral) -> None:
@@ -114,7 +117,16 @@ def bond_lost(peripheral: Peripheral) -> None:
 def power_off(peripheral: Peripheral, seconds: float) -> None:
     """Switch the roller off."""
     peripheral.device.power(False, peripheral.now_us())
-    peripheral.later(seconds, lambda: peripheral.device.power(True, peripheral.now_us()))
+    _power_on_after(peripheral, seconds)
+
+
+def _power_on_after(peripheral: Peripheral, seconds: float) -> None:
+    def power_on() -> None:
+        if peripheral.device.cell.charge_percent <= 0:
+            peripheral.device.battery(CHARGED_PERCENT, peripheral.now_us())
+        peripheral.device.power(True, peripheral.now_us())
+
+    peripheral.later("power", seconds, power_on)
 
 
 def power_cut(peripheral: Peripheral, seconds: float) -> None:
@@ -132,7 +144,7 @@ def reboot(peripheral: Peripheral) -> None:
 def sleep(peripheral: Peripheral, seconds: float) -> None:
     """Send the roller to sleep."""
     peripheral.device.sleep(peripheral.now_us())
-    peripheral.later(seconds, lambda: peripheral.device.wake(peripheral.now_us()))
+    peripheral.later("sleep", seconds, lambda: peripheral.device.wake(peripheral.now_us()))
 
 
 def battery_low(peripheral: Peripheral, percent: float) -> None:
@@ -142,19 +154,14 @@ def battery_low(peripheral: Peripheral, percent: float) -> None:
 
 def battery_empty(peripheral: Peripheral, seconds: float) -> None:
     """Empty the battery."""
-
-    def charge() -> None:
-        peripheral.device.battery(CHARGED_PERCENT, peripheral.now_us())
-        peripheral.device.power(True, peripheral.now_us())
-
     peripheral.device.battery(0.0, peripheral.now_us())
-    peripheral.later(seconds, charge)
+    _power_on_after(peripheral, seconds)
 
 
 def usb_plugged(peripheral: Peripheral, seconds: float) -> None:
     """Plug in USB power."""
     peripheral.device.plug(True, peripheral.now_us())
-    peripheral.later(seconds, lambda: peripheral.device.plug(False, peripheral.now_us()))
+    peripheral.later("usb", seconds, lambda: peripheral.device.plug(False, peripheral.now_us()))
 
 
 def broken(name: str) -> Callable[..., None]:
@@ -162,7 +169,7 @@ def broken(name: str) -> Callable[..., None]:
 
     def act(peripheral: Peripheral, seconds: float) -> None:
         peripheral.device.fail(name, True, peripheral.now_us())
-        peripheral.later(seconds, lambda: peripheral.device.fail(name, False, peripheral.now_us()))
+        peripheral.later(name, seconds, lambda: peripheral.device.fail(name, False, peripheral.now_us()))
 
     return act
 

@@ -11,21 +11,20 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bumble import core, data_types, hci
-from bumble.core import UUID, AdvertisingData
-from bumble.device import AdvertisingType, Connection, DeviceConfiguration
+from bumble import core, hci
+from bumble.device import Connection, DeviceConfiguration
 from bumble.device import Device as BumbleDevice
 from bumble.host import Host
 
-from firmware_protocol import codec
-from simulator.bluetooth.air import AirController
+from simulator.bluetooth.advertising import advertise
+from simulator.bluetooth.air import ENDED_HERE, AirController
 from simulator.bluetooth.bonds import Bonds
 from simulator.bluetooth.gatt import RollerServer
 from simulator.bluetooth.outbox import Outbox
 from simulator.bluetooth.radio import SUPERVISION_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable
 
     from simulator.bluetooth.air import Air
     from simulator.bluetooth.radio import Radio
@@ -41,18 +40,19 @@ REPORT_S: Final = 1.0
 """Shortest time between two STATUS notifications, s."""
 LOOK_S: Final = 0.1
 """How often STATUS is looked at for a change, s."""
-ADVERTISING_INTERVAL_MS: Final = 100.0
 DISTANCE_M: Final = 1.0
 WANTED_INTERVAL_MS: Final = (15, 30)
 """Shortest and longest connection interval that the firmware asks for when the central chose a longer one."""
 WANTED_TIMEOUT_MS: Final = 4000
 POWER_OFF: Final = int(hci.HCI_ErrorCode.REMOTE_DEVICE_TERMINATED_CONNECTION_DUE_TO_POWER_OFF_ERROR)
+LEFT: Final = int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR)
 CLOSE_S: Final = 1.0
 MAX_MTU: Final = 517
 
 _REASONS: Final = {
     SUPERVISION_TIMEOUT: "supervision timeout",
-    int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR): "it disconnected",
+    LEFT: "it disconnected",
+    ENDED_HERE: "it did not confirm a response",
 }
 
 
@@ -123,7 +123,7 @@ class Peripheral:
         self._advertising_changed = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._visit: list[asyncio.Task[Any]] = []
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._gatt = RollerServer(device, host.gatt_server, self.bonds, self._on_request, self._on_subscription)
         self._outbox = Outbox(self._send, device.dropped)
@@ -165,21 +165,16 @@ class Peripheral:
         if not task.cancelled() and (error := task.exception()) and not self._failed.done():
             self._failed.set_exception(error)
 
-    def later(self, seconds: float, act: Callable[[], None]) -> None:
-        """Do something after a time, s, unless the roller is closed before."""
-        loop = asyncio.get_running_loop()
-
-        def fire() -> None:
-            self._timers.discard(timer)
-            act()
-
-        timer = loop.call_later(seconds, fire)
-        self._timers.add(timer)
+    def later(self, knob: Hashable, seconds: float, act: Callable[[], None]) -> None:
+        """Turn a knob back after a time, s, unless the roller is closed before; replaces what was due for that knob."""
+        if due := self._timers.get(knob):
+            due.cancel()
+        self._timers[knob] = asyncio.get_running_loop().call_later(seconds, act)
 
     def hang(self, seconds: float) -> None:
         """Let the firmware do nothing for a time, s, while its radio keeps the link; then it catches up."""
         self._awake.clear()
-        self.later(seconds, self._awake.set)
+        self.later("hang", seconds, self._awake.set)
 
     async def run(self) -> None:
         """Serve hosts, one after the other, until cancelled or the device fails."""
@@ -189,7 +184,7 @@ class Peripheral:
         try:
             await self._failed
         finally:
-            for timer in self._timers:
+            for timer in self._timers.values():
                 timer.cancel()
             # Before Python 3.12, asyncio.wait_for (used by Bumble) may swallow a cancellation.
             while self._tasks:
@@ -201,7 +196,7 @@ class Peripheral:
         """Switch the roller off; a connected host is told so."""
         self.serving.cancel()
         await asyncio.wait([self.serving])
-        await self._disconnect()
+        await self._disconnect(POWER_OFF)
 
     async def _tick(self) -> None:
         """Let the device live: hand over the packets that are due, and follow what it does to its radio."""
@@ -227,14 +222,14 @@ class Peripheral:
             # A restart gives no time for good-byes.
             self.controller.end_links()
         else:
-            self.spawn(self._disconnect())
+            self.spawn(self._disconnect(POWER_OFF))
 
-    async def _disconnect(self) -> None:
-        """End the connection, if there is one, saying that the power goes off."""
+    async def _disconnect(self, reason: int) -> None:
+        """End the connection, if there is one; the host gets the reason, an HCI error code."""
         if self.connection:
             with suppress(TimeoutError, core.BaseBumbleError, hci.HCI_Error):
                 async with asyncio.timeout(CLOSE_S):
-                    await self.connection.disconnect(POWER_OFF)
+                    await self.connection.disconnect(reason)
 
     # --- Advertising ------------------------------------------------------------------------------------------------
 
@@ -246,32 +241,24 @@ class Peripheral:
             gone, self._gone = self._gone, ""
             if not self.device.on_air:
                 await self._host.stop_advertising()
-                now, gone = "off the air", ""
+                now, gone = f"off the air: {self._why_off()}", ""
             elif self.connection:
-                await self._start_advertising(AdvertisingType.UNDIRECTED_SCANNABLE)
+                await advertise(self._host, self.device.name, taken=True)
                 now = ""
             else:
-                await self._start_advertising(AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE)
+                await advertise(self._host, self.device.name, taken=False)
                 now = f"host gone ({gone}), advertising again" if gone else "advertising again"
             if now and (gone or now != told):
                 self._on_event(now)
             told = now
             await self._advertising_changed.wait()
 
-    async def _start_advertising(self, kind: AdvertisingType) -> None:
-        flags = AdvertisingData.Flags.LE_GENERAL_DISCOVERABLE_MODE | AdvertisingData.Flags.BR_EDR_NOT_SUPPORTED
-        service = data_types.CompleteListOf128BitServiceUUIDs([UUID(codec.uuid_of("SERVICE"))])
-        answer: list[core.DataType] = [data_types.CompleteLocalName(self.device.name)]
-        if kind is AdvertisingType.UNDIRECTED_SCANNABLE:
-            # "Incomplete", because the service is in the advertisement; name and UUID fill the 31 bytes.
-            answer.insert(0, data_types.IncompleteListOf128BitServiceUUIDs([UUID(codec.uuid_of("TAKEN"))]))
-        await self._host.start_advertising(
-            advertising_type=kind,
-            advertising_data=bytes(AdvertisingData([data_types.Flags(flags), service])),
-            scan_response_data=bytes(AdvertisingData(answer)),
-            advertising_interval_min=ADVERTISING_INTERVAL_MS,
-            advertising_interval_max=ADVERTISING_INTERVAL_MS,
-        )
+    def _why_off(self) -> str:
+        if self.device.asleep:
+            return "asleep; press wakes it"
+        if self.device.boot_id != self._boot_id:
+            return "restarting"
+        return "switched off" if self.device.battery_percent else "battery empty"
 
     # --- A host's visit ---------------------------------------------------------------------------------------------
 
@@ -327,7 +314,7 @@ class Peripheral:
 
     async def _respond(self, connection: Connection) -> None:
         """Answer requests with indications, in order."""
-        while True:
+        while self.connection is connection:
             request = await self._requests.get()
             await self._awake.wait()
             response = self.device.request(request, self.now_us())
@@ -336,8 +323,10 @@ class Peripheral:
                 await asyncio.sleep(wait_s)
             if self.manners.response_garbage:
                 response = bytes(byte ^ 0xA5 for byte in response)
-            if not self.manners.response_missing:
-                await self._gatt.indicate(connection, response)
+            if not self.manners.response_missing and not await self._gatt.indicate(connection, response):
+                # This ends the visit and thereby this task, so another one has to do it.
+                self.spawn(self._disconnect(LEFT))
+                return
 
     def _send(self, payload: bytes) -> None:
         if self.connection:

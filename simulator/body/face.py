@@ -62,23 +62,26 @@ class Patch:
     surface: str
     azimuth_deg: float
     elevation_deg: float
-    spread_deg: float
-    """How far the middles of strokes scatter around the centre."""
+    scatter_deg: float
+    """Standard deviation of the middles of strokes around the centre, in either angle."""
     direction_deg: float
     """Recommended direction, from up toward outward."""
     longest_m: float
     """Longest stroke that fits."""
 
 
+CLEAR_M = 0.001
+"""Strokes on one side of the face keep this far from the midline."""
+
 PATCHES = {
-    "forehead": Patch("head", 20, 42, 6, 15, 0.07),
-    "temple": Patch("head", 64, 24, 5, 20, 0.06),
-    "eye": Patch("head", 30, 8, 3, 75, 0.05),
-    "cheek": Patch("head", 40, -14, 6, 50, 0.09),
-    "jaw": Patch("head", 52, -40, 5, 55, 0.10),
-    "under_chin": Patch("head", 24, -66, 4, 70, 0.07),
-    "neck": Patch("neck", 68, 0, 6, 0, 0.09),
-    "decolletage": Patch("chest", 0, 30, 10, 75, 0.10),
+    "forehead": Patch("head", 20, 42, 3, 15, 0.07),
+    "temple": Patch("head", 64, 24, 2.5, 20, 0.06),
+    "eye": Patch("head", 30, 8, 1.5, 75, 0.05),
+    "cheek": Patch("head", 40, -14, 3, 50, 0.09),
+    "jaw": Patch("head", 52, -40, 2.5, 55, 0.10),
+    "under_chin": Patch("head", 45, -66, 2, 70, 0.05),
+    "neck": Patch("neck", 68, 0, 3, 0, 0.09),
+    "decolletage": Patch("chest", 0, 30, 5, 75, 0.10),
 }
 
 
@@ -129,11 +132,42 @@ class Face:
         """
         patch = PATCHES[zone]
         sign = {"left": 1.0, "right": -1.0}.get(side, 0.0) or float(rng.choice([-1.0, 1.0]))
-        azimuth = patch.azimuth_deg + rng.normal(0, patch.spread_deg / 2)
-        elevation = patch.elevation_deg + rng.normal(0, patch.spread_deg / 2)
+        azimuth = patch.azimuth_deg + rng.normal(0, patch.scatter_deg)
+        elevation = patch.elevation_deg + rng.normal(0, patch.scatter_deg)
         surface = self.surfaces[patch.surface]
         direction_deg = patch.direction_deg if outward_deg is None else outward_deg
         return surface, surface.at(sign * azimuth, elevation), sign * direction_deg
+
+
+def beside_midline(
+    surface: Ellipsoid, middle_m: NDArray[np.float64], direction_deg: float, reach_m: float
+) -> NDArray[np.float64]:
+    """Middle of strokes that keep to their half: moved outward as far as they would cross the midline.
+
+    Parameters
+    ----------
+    surface : Ellipsoid
+        The body part.
+    middle_m : ndarray, shape (3,)
+        A point on it, off the midline.
+    direction_deg : float
+        Direction of the strokes, from up, positive toward the person's left.
+    reach_m : float
+        How far they reach from their middle, m.
+
+    Returns
+    -------
+    ndarray, shape (3,)
+        A point on the surface on the same half.
+    """
+    outward = np.array([math.copysign(1.0, middle_m[0]), 0.0, 0.0])
+    for _ in range(10):  # moving along the curved surface falls short: each step leaves less to the next
+        _, normal = surface.project(middle_m[np.newaxis])
+        beyond_m = reach_m * abs(tangent(normal[0], direction_deg)[0]) + CLEAR_M - abs(middle_m[0])
+        if beyond_m <= 0:
+            break
+        middle_m = surface.project((middle_m + beyond_m * outward)[np.newaxis])[0][0]
+    return middle_m
 
 
 def tangent(normal: NDArray[np.float64], direction_deg: float) -> NDArray[np.float64]:

@@ -14,11 +14,11 @@ import numpy as np
 
 from firmware_protocol import reference, zones
 from simulator.body import rotations
-from simulator.body.face import PATCHES, Face
+from simulator.body.face import PATCHES, Face, beside_midline
 from simulator.body.head import NECK_M, Head
 from simulator.body.motion import Motion, Pose, at_rest, join, through_air
 from simulator.body.people import Habits
-from simulator.body.strokes import Plan, Roller
+from simulator.body.strokes import REACH, Plan, Roller
 from simulator.body.truth import GRID_HZ, NOWHERE, TrueStroke, Truth, felt
 
 if TYPE_CHECKING:
@@ -77,9 +77,7 @@ class Hand:
     visits : iterable of (zone, side), optional
         Order of places; repeats for ever. Default: `MASSAGE`.
     routine : Routine, optional
-        Steps to follow instead, with the person's own errors.
-    repeat : bool, default False
-        Begin the routine again after its end; otherwise the hand rests from then on.
+        Steps to follow instead, with the person's own errors; after the last one the hand rests.
     """
 
     def __init__(
@@ -89,13 +87,12 @@ class Hand:
         visits: tuple[tuple[str, str], ...] | None = None,
         *,
         routine: Routine | None = None,
-        repeat: bool = False,
     ) -> None:
         self.rng = np.random.default_rng([seed, 1])
         self._moods = np.random.default_rng([seed, 1, 1])
         self.habits = habits or Habits()
         self.face = Face.draw(self.rng)
-        self._visits, self._routine, self._repeat = visits or MASSAGE, routine, repeat
+        self._visits, self._routine = visits or MASSAGE, routine
         radius_m = reference.GEOMETRY.roller_radius_m * (1 + self.rng.normal(0, self.habits.radius_bias))
         self._roller = Roller(self.rng, self.habits, radius_m)
         self._t0_s = 0.0
@@ -152,12 +149,9 @@ class Hand:
 
     def _follow(self, routine: Routine) -> Iterator[_Order]:
         """Visits of a routine: groups of strokes until a step's count or time is over."""
-        while True:
-            for step in routine.steps:
-                for zone, side in step.places:
-                    yield from self._groups(step, zone, side)
-            if not self._repeat:
-                return
+        for step in routine.steps:
+            for zone, side in step.places:
+                yield from self._groups(step, zone, side)
 
     def _groups(self, step: Step, zone: str, side: str) -> Iterator[_Order]:
         stroke_s = _AIR_S + PATCHES[zone].longest_m * 0.8 / float(np.mean(step.pace_m_s))
@@ -186,6 +180,8 @@ class Hand:
         force *= 2.0 if rng.random() < habits.heavy else 1.0
         longest = min(habits.length_m[1], PATCHES[zone].longest_m)
         length = rng.uniform(habits.length_m[0], max(longest, habits.length_m[0] * 1.2))
+        if side:
+            middle = beside_midline(surface, middle, direction, REACH * length)
         slowest, fastest = step.pace_m_s if step else habits.speed_m_s
         pace = (habits.pace if step else 1.0) * (habits.left_pace if side == "left" else 1.0)
         plan = Plan(

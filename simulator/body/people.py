@@ -79,6 +79,42 @@ class Habits:
     tremor_m: float = 3e-5
 
 
+HABIT_LIMITS = {
+    "speed_m_s": (0.01, 1.0),
+    "pace": (0.4, 4.0),
+    "length_m": (0.005, 0.1),
+    "strokes": (1, 12),
+    "reciprocating": (0.0, 1.0),
+    "wrong_way": (0.0, 1.0),
+    "direction_scatter_deg": (0.0, 180.0),
+    "firmness": (0.1, 10.0),
+    "zone_force": (0.1, 10.0),
+    "heavy": (0.0, 1.0),
+    "force_scatter": (0.0, 1.0),
+    "force_wander": (0.0, 0.5),
+    "left_force": (0.1, 10.0),
+    "left_pace": (0.4, 2.5),
+    "dwell_s": (0.0, 5.0),
+    "pause_s": (0.0, 60.0),
+    "skew_group_deg": (0.0, 30.0),
+    "skew_stroke_deg": (0.0, 30.0),
+    "grip_skew_deg": (-45.0, 45.0),
+    "handle_deg": (-180.0, 180.0),
+    "pitch_deg": (0.0, 30.0),
+    "rocking_deg": (0.0, 45.0),
+    "wander_deg": (0.0, 10.0),
+    "recline_deg": (0.0, 90.0),
+    "head_sway_deg": (0.0, 30.0),
+    "turn_deg": (0.0, 60.0),
+    "turns": (0.0, 1.0),
+    "slip": (0.0, 0.3),
+    "stretch_m": (0.0, 0.02),
+    "radius_bias": (0.0, 0.1),
+    "tremor_m": (0.0, 0.002),
+}
+"""Least and most that a scenario may ask for; both ends of a range lie within. A visit takes memory by its duration:
+no combination lasts longer than about ten minutes."""
+
 _PEOPLE = {
     "practised": ("even, upward and outward, sitting: the defaults", Habits()),
     "beginner": (
@@ -131,7 +167,7 @@ def person(name: str, seed: int | None = None) -> Habits:
     """
     if name not in _PEOPLE:
         known = ", ".join(_PEOPLE)
-        raise ValueError(f"nobody is called {name!r}: choose one of {known}")
+        raise ValueError(f"nobody is called {name[:60]!r}: choose one of {known}")
     habits = _PEOPLE[name][1]
     if seed is None:
         return habits

@@ -33,6 +33,9 @@ FASTEST_TURN_RAD_S = 6.0
 ROCKING_REACH_M = 0.035
 """Distance from the middle of the path at which the wrist has rocked by the full angle."""
 
+REACH = 0.6
+"""How far a stroke reaches at most from the middle of its path, as a multiple of the length of the path."""
+
 FRICTION = 0.1
 """Of the roller sliding sideways on oiled skin."""
 
@@ -117,7 +120,7 @@ class Roller:
         spans: list[tuple[int, int]] = []
         for i in range(plan.n_strokes):
             reach = position + sign * length_m * rng.uniform(0.85, 1.15)
-            target = float(np.clip(reach, -0.6 * length_m, 0.6 * length_m))
+            target = float(np.clip(reach, -REACH * length_m, REACH * length_m))
             reach_m = abs(target - position)
             # The peak of a minimum-jerk motion is 1.875 times its mean.
             shortest_s = max(1.875 * bend_per_m * reach_m / FASTEST_TURN_RAD_S, 0.06)

@@ -26,8 +26,6 @@ LATEST_UNIX_US: Final = 1 << 62
 """No clock shows a later time of day, us since 1970."""
 BLINK: Final = next(mode for mode, name in layout.LED_MODES if name == "blink")
 _FITS_ANY_MTU: Final = 1 << STREAM_ID["FORCE"] | 1 << STREAM_ID["EVENT"]
-_PART_OF: Final = {"IMU6": "IMU", "ROLL": "ENCODER", "QUAT": "IMU", "FORCE": "ADC", "FORCE_RAW": "ADC", "TEMP": "ADC"}
-"""Stream -> fault that ends it."""
 
 
 def _ping(_device: Device, _now_us: int, echo: bytes) -> Reply:
@@ -68,9 +66,9 @@ def _start(device: Device, now_us: int, mask: int, flush_ms: int, linger_s: int)
         raise RefusalError("BAD_PARAM")
     if device.mtu < layout.MTU_MIN_STREAM and mask & ~_FITS_ANY_MTU:
         raise RefusalError("MTU_TOO_SMALL")
-    if device.streaming or device.cell.usb:
+    if device.streaming or device.cell.usb or not device.on_air:
         raise RefusalError("BAD_STATE")
-    if any(mask >> STREAM_ID[name] & 1 and fault in device.faults for name, fault in _PART_OF.items()):
+    if mask & device.stream.silenced(device.faults):
         raise RefusalError("HW_FAULT")
     device.start(mask, flush_ms, linger_s, now_us)
     return device.stream.session_id, device.clock_us(now_us)
@@ -131,7 +129,7 @@ def _cal_write(device: Device, _now_us: int, page: int, half: bytes) -> Reply:
     return ()
 
 
-def _cal_commit(device: Device, _now_us: int, crc16: int) -> Reply:
+def _cal_commit(device: Device, now_us: int, crc16: int) -> Reply:
     _need_button(device)
     if len(device.halves) < 2:
         raise RefusalError("BAD_STATE")
@@ -143,14 +141,14 @@ def _cal_commit(device: Device, _now_us: int, crc16: int) -> Reply:
         raise RefusalError("BAD_CRC") from error
     if calibration.crc16 != crc16:
         raise RefusalError("BAD_CRC")
-    _store_calibration(device, calibration)
+    _store_calibration(device, now_us, calibration)
     return ()
 
 
-def _store_calibration(device: Device, calibration: codec.Calibration) -> None:
+def _store_calibration(device: Device, now_us: int, calibration: codec.Calibration) -> None:
     """Write a calibration to flash and use it at once."""
-    device.faults.discard("CAL_CRC")
     device.stored_calibration = device.senses.calibration = calibration
+    device.fail("CAL_CRC", False, now_us)
     device.senses.set_zero(calibration.zero_counts)
     device.stream.flag("TARE_CHANGED")
 
@@ -163,8 +161,7 @@ def _haptic_rule(device: Device, _now_us: int, *arguments: int) -> Reply:
 def _haptic_play(device: Device, _now_us: int, pattern: int, strength: int, repeat: int) -> Reply:
     if "HAPTIC" in device.faults:
         raise RefusalError("HW_FAULT")
-    senses = device.senses
-    senses.events += senses.haptics.play(senses.life_s, pattern, strength, repeat)
+    device.senses.haptics.play(device.senses.life_s, pattern, strength, repeat)
     return ()
 
 
@@ -232,8 +229,9 @@ def _reboot(device: Device, now_us: int, mode: int) -> Reply:
 
 def _factory_reset(device: Device, now_us: int) -> Reply:
     _need_button(device)
+    device.halt(now_us)
     device.log.erase()
-    _store_calibration(device, reference.CALIBRATION)
+    _store_calibration(device, now_us, reference.CALIBRATION)
     device.on_factory_reset()
     device.leave(now_us, device.reboot)
     return ()

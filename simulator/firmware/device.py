@@ -18,7 +18,7 @@ from simulator.firmware.memory import Log
 from simulator.firmware.records import info_record, status_record
 from simulator.firmware.refusal import RefusalError
 from simulator.firmware.senses import Senses
-from simulator.firmware.stream import Stream
+from simulator.firmware.stream import OnSamples, Stream
 from simulator.hardware.power import LOW_PERCENT, Battery
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Device:
     hand : Hand, optional
         Who holds it; by default a person with ``habits`` and a massage without end.
     on_samples : callable, optional
-        Is told of each batch of IMU samples that goes into packets: ``(t_s, device_us)``, true times as in `Truth` and
-        the device's clock.
+        Is told of each batch of IMU samples that goes into packets: true times as in `Truth`, the device's clock and
+        the number of the session, see `OnSamples`.
     """
 
     firmware = "1.0.0-sim"
@@ -83,11 +83,13 @@ class Device:
         *,
         build: Build | None = None,
         hand: Hand | None = None,
-        on_samples: Callable[[np.ndarray, np.ndarray], None] | None = None,
+        on_samples: OnSamples | None = None,
     ) -> None:
         self.build = build or Build()
-        self.senses = Senses(seed, hand or Hand(seed, habits), flaws, on_truth)
+        self.faults: set[str] = set()
+        self.senses = Senses(seed, hand or Hand(seed, habits), flaws, on_truth, self.faults)
         self._on_samples = on_samples
+        self._n_sessions = 0
         self._rng = rng = np.random.default_rng([seed, 3])
         self.device_id = rng.bytes(8)
         self.boot_id = int(rng.integers(1, 2**32))
@@ -98,7 +100,6 @@ class Device:
         self.cell = Battery(self.build.battery_percent)
         self.log = Log()
         self.stored_calibration = self.senses.calibration
-        self.faults: set[str] = set()
         self.on_factory_reset: Callable[[], None] = lambda: None
         """Called when bonds are to be forgotten."""
         self.answer_after_s = 0.0
@@ -192,8 +193,10 @@ class Device:
     # --- Link -------------------------------------------------------------------------------------------------------
 
     def connected(self, mtu: int, now_us: int) -> None:
-        """A central connected."""
+        """A central connected; nobody can while the radio is off."""
         self._elapse(now_us)
+        if not self.on_air:
+            return
         self.linked, self.mtu = True, mtu
         self._linger_until_us = None
 
@@ -251,7 +254,9 @@ class Device:
     def start(self, mask: int, flush_ms: int, linger_s: int, now_us: int) -> None:
         """Begin a session; the arguments are sound."""
         self._ids = self._ids % 0xFFFFFFFF + 1
-        self.stream.start(self._ids, mask, flush_ms, linger_s, now_us)
+        self._low_told = False
+        self._n_sessions += 1
+        self.stream.start(self._ids, self._n_sessions, mask, flush_ms, linger_s, now_us)
 
     def halt(self, now_us: int, *, over: bool = True) -> None:
         """End session or recording; ``over`` when the person notices and ends the massage."""
@@ -333,10 +338,11 @@ class Device:
         self._button_until_us = now_us + layout.BUTTON_WINDOW_S * 1_000_000
         self.senses.note("BUTTON", 1)
         self.senses.note("BUTTON", 0)
-        if self.linked or self.streaming or seconds >= LONG_PRESS_S:
-            return
+        self._idle_us = now_us
         if self.stream.logging:
             self.halt(now_us)
+        elif self.linked or self.streaming or seconds >= LONG_PRESS_S:
+            return
         elif not self.cell.usb and not self.faults & (FATAL | {"STORAGE"}):
             self.stream.record(self._unix_us(now_us), now_us)
 
@@ -367,6 +373,13 @@ class Device:
             self.senses.note("FAULT", position, int(on))
         if name == "CAL_CRC":
             self.senses.calibration = reference.CALIBRATION if on else self.stored_calibration
+            self.stream.flag("TARE_CHANGED")
+        elif name == "ADC":
+            self.senses.contact = self.senses.overload = False
+        elif name == "HAPTIC":
+            self.senses.haptics.halt()
+        elif name == "STORAGE" and self.stream.logging:
+            self.halt(now_us)
 
     def power(self, on: bool, now_us: int) -> None:
         """Switch the device off or on."""
@@ -379,6 +392,7 @@ class Device:
 
     def _switch_off(self, now_us: int) -> None:
         self.halt(now_us, over=False)
+        self._farewell = None
         self.linked = self._hears = False
         self._off = True
 
@@ -391,6 +405,8 @@ class Device:
         self.boot_id = int(self._rng.integers(1, 2**32))
         self._boot_clock_us, self._booted_us = 0, now_us
         self.asleep = self.linked = self._hears = False
+        self._farewell = None
+        self._low_told = False
         self._restart_us = now_us + BOOT_US
 
     def sleep(self, now_us: int) -> None:
@@ -400,6 +416,7 @@ class Device:
 
     def _fall_asleep(self, now_us: int) -> None:
         self.halt(now_us)
+        self._farewell = None
         self.linked = self._hears = False
         self.asleep = True
 

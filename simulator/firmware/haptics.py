@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from firmware_protocol import codec, layout
 from simulator.firmware.refusal import RefusalError
@@ -12,8 +12,8 @@ from simulator.firmware.refusal import RefusalError
 _BURSTS_S = {1: ((0.0, 0.04),), 2: ((0.0, 0.04), (0.12, 0.16)), 3: ((0.0, 0.2),), 4: ((0.0, 0.5),)}
 """Pattern -> begin and end of the motor's runs."""
 _REPEAT_S = 0.3
-IDENTIFY_S, BUZZ_S = 1.0, 0.2
-"""One buzz a second."""
+IDENTIFY_S, BUZZ = 1.0, 3
+"""IDENTIFY plays this pattern once a second."""
 KEPT_S = 1.0
 """How long a run is remembered after its end, s."""
 SLOTS = {name: slot for slot, name, _ in layout.HAPTIC_SLOTS}
@@ -51,12 +51,20 @@ class _Rule:
         return True
 
 
-_Run: TypeAlias = tuple[float, float, float]
-"""Begin and end of a run of the motor, s, and its strength, 0 to 1."""
+class _Run(NamedTuple):
+    """The motor runs once."""
+
+    begin_s: float
+    end_s: float
+    strength: float
+    """0 to 1."""
+    pattern: int
+    slot: int
+    """Of the rule that started it, -1 for a request."""
 
 
-def _runs(pattern: int, t_s: float, strength: float) -> list[_Run]:
-    return [(t_s + begin_s, t_s + end_s, strength) for begin_s, end_s in _BURSTS_S[pattern]]
+def _runs(pattern: int, t_s: float, strength: float = 1.0, slot: int = -1) -> list[_Run]:
+    return [_Run(t_s + begin_s, t_s + end_s, strength, pattern, slot) for begin_s, end_s in _BURSTS_S[pattern]]
 
 
 class Haptics:
@@ -65,8 +73,7 @@ class Haptics:
     def __init__(self) -> None:
         self._rules: dict[int, _Rule] = {}
         self._runs: list[_Run] = []
-        self._fresh: list[_Run] = []
-        self._running = False
+        self._playing: _Run | None = None
 
     @property
     def has_work(self) -> bool:
@@ -92,8 +99,8 @@ class Haptics:
             raise RefusalError("BAD_PARAM")
         self._rules[slot] = _Rule(source, compare, level, hysteresis, hold_ms * 1e-3, pattern, cooldown_ms * 1e-3)
 
-    def play(self, t_s: float, pattern: int, strength: int, repeat: int) -> list[tuple[float, tuple[int, int, int]]]:
-        """Take a HAPTIC_PLAY request; returns the events that it causes.
+    def play(self, t_s: float, pattern: int, strength: int, repeat: int) -> None:
+        """Take a HAPTIC_PLAY request; what is started takes the place of what is playing.
 
         Raises
         ------
@@ -101,22 +108,15 @@ class Haptics:
             When an argument is out of range.
         """
         if pattern == 0:
-            self._runs = [(begin_s, min(end_s, t_s), share) for begin_s, end_s, share in self._runs if begin_s < t_s]
-            self._fresh = []
-            return []
+            self._runs = [run._replace(end_s=min(run.end_s, t_s)) for run in self._runs if run.begin_s < t_s]
+            return
         if pattern not in _BURSTS_S or strength > 100 or not 1 <= repeat <= 10:
             raise RefusalError("BAD_PARAM")
-        self._replace([run for i in range(repeat) for run in _runs(pattern, t_s + i * _REPEAT_S, strength / 100)])
-        return [(t_s, (codec.EVENT_CODE["HAPTIC_START"], pattern, -1))]
+        self._runs = [run for i in range(repeat) for run in _runs(pattern, t_s + i * _REPEAT_S, strength / 100)]
 
     def identify(self, t_s: float, seconds: int) -> None:
         """Buzz once a second; 0 stops."""
-        self._replace([(t_s + i * IDENTIFY_S, t_s + i * IDENTIFY_S + BUZZ_S, 1.0) for i in range(seconds)])
-
-    def _replace(self, runs: list[_Run]) -> None:
-        """What is started takes the place of what is playing."""
-        self._runs = runs
-        self._fresh = list(runs)
+        self._runs = [run for i in range(seconds) for run in _runs(BUZZ, t_s + i * IDENTIFY_S)]
 
     def sense(
         self, t_s: float, values: dict[int, float], *, connected: bool
@@ -132,34 +132,36 @@ class Haptics:
         connected : bool
             Whether a host is there: decides between the slots LIMIT and ALONE.
         """
-        events: list[tuple[float, tuple[int, int, int]]] = []
         asleep = SLOTS["ALONE" if connected else "LIMIT"]
         for slot, rule in self._rules.items():
-            if slot != asleep and rule.source in values and rule.fires(t_s, values[rule.source]):
-                self._replace(_runs(rule.pattern, t_s, 1.0))
-                events.append((t_s, (codec.EVENT_CODE["HAPTIC_START"], rule.pattern, slot)))
-        running = self.runs_in(t_s, t_s)
-        if self._running and not running:
-            events.append((t_s, (codec.EVENT_CODE["HAPTIC_STOP"], 0, 0)))
-            # The packet that is being filled still asks for what has just ended.
-            self._runs = [run for run in self._runs if run[1] > t_s - KEPT_S]
-        self._running = running
-        return events
+            if slot == asleep:
+                rule.since_s = rule.fired_s = None
+            elif rule.source in values and rule.fires(t_s, values[rule.source]):
+                self._runs = _runs(rule.pattern, t_s, slot=slot)
+        # The packet that is being filled still asks for what has just ended.
+        self._runs = [run for run in self._runs if run.end_s > t_s - KEPT_S]
+        before, self._playing = self._playing, self._run_at(t_s)
+        if self._playing is before:
+            return []
+        if self._playing is None:
+            return [(t_s, (codec.EVENT_CODE["HAPTIC_STOP"], 0, 0))]
+        return [(t_s, (codec.EVENT_CODE["HAPTIC_START"], self._playing.pattern, self._playing.slot))]
+
+    def _run_at(self, t_s: float) -> _Run | None:
+        return next((run for run in self._runs if run.begin_s <= t_s < run.end_s), None)
+
+    def strength_at(self, t_s: float) -> float:
+        """How strongly the motor runs, 0 to 1."""
+        run = self._run_at(t_s)
+        return run.strength if run else 0.0
 
     def runs_in(self, begin_s: float, end_s: float) -> bool:
         """Whether the motor runs at some time of the span."""
-        return any(begin <= end_s and begin_s < end for begin, end, _ in self._runs)
-
-    def take_runs(self, until_s: float) -> list[_Run]:
-        """Begin, end and strength (0 to 1) of each run that has begun by ``until_s`` and was not handed out before."""
-        begun = [run for run in self._fresh if run[0] <= until_s]
-        self._fresh = [run for run in self._fresh if run[0] > until_s]
-        return begun
+        return any(run.begin_s <= end_s and begin_s < run.end_s for run in self._runs)
 
     def halt(self) -> None:
-        """Stop the motor."""
-        self._runs, self._fresh = [], []
-        self._running = False
+        """Stop the motor without a word."""
+        self._runs, self._playing = [], None
 
     def reset(self) -> None:
         """Stop the motor and forget all rules, as at a reboot."""

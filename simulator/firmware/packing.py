@@ -38,14 +38,15 @@ class Stretch(NamedTuple):
 
 
 def fill(blocks: Sequence[Stretch], limit_b: int) -> list[list[Stretch]]:
-    """Distribute blocks over as few packets of at most ``limit_b`` bytes as their order allows.
+    """Distribute blocks over as few packets of at most ``limit_b`` bytes as they need, in the order of time.
 
     ``limit_b`` has to hold a `shortest_packet` of these streams.
     """
+    room = limit_b - _PACKET_HEADER_B
     packets: list[list[Stretch]] = []
     rest = [one for block in blocks for one in _expressible(block)]
     while rest:
-        taken, rest = _fill_one(rest, limit_b - _PACKET_HEADER_B)
+        taken, rest = _split(rest, room)
         packets.append(taken)
     return packets
 
@@ -57,19 +58,20 @@ def _expressible(block: Stretch) -> list[Stretch]:
     return [block._replace(t_s=block.t_s[i : i + 1], samples=block.samples[i : i + 1]) for i in range(len(block.t_s))]
 
 
-def _fill_one(blocks: list[Stretch], room: int) -> tuple[list[Stretch], list[Stretch]]:
-    """Split blocks into what fits one packet and what has to wait."""
-    taken: list[Stretch] = []
-    left: list[Stretch] = []
-    for stream_id, t_s, samples, period_us in blocks:
-        size = _SAMPLE_B[stream_id]
-        n = 0 if left else max(0, min(len(t_s), (room - _BLOCK_HEADER_B) // size))
-        if n:
-            taken.append(Stretch(stream_id, t_s[:n], samples[:n], period_us))
-            room -= _BLOCK_HEADER_B + n * size
-        if n < len(t_s):
-            left.append(Stretch(stream_id, t_s[n:], samples[n:], period_us))
-    return taken, left
+def _split(blocks: list[Stretch], room: int) -> tuple[list[Stretch], list[Stretch]]:
+    """Cut all blocks at one time, so that what comes before fits the room."""
+    if sum(_BLOCK_HEADER_B + len(block.t_s) * _SAMPLE_B[block.stream_id] for block in blocks) <= room:
+        return blocks, []
+    counts = [0] * len(blocks)
+    for _, i in sorted((t, i) for i, block in enumerate(blocks) for t in block.t_s.tolist()):
+        room -= _SAMPLE_B[blocks[i].stream_id] + (0 if counts[i] else _BLOCK_HEADER_B)
+        if room < 0:
+            break
+        counts[i] += 1
+    cuts = list(zip(blocks, counts, strict=True))
+    before = [block._replace(t_s=block.t_s[:n], samples=block.samples[:n]) for block, n in cuts if n]
+    after = [block._replace(t_s=block.t_s[n:], samples=block.samples[n:]) for block, n in cuts if n < len(block.t_s)]
+    return before, after
 
 
 def encode(blocks: list[Stretch], flags: int, seq: int, ptype: int, clock_us: Callable[[float], int]) -> bytes:

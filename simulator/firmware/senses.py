@@ -15,6 +15,7 @@ from simulator.hardware.sensors import Readings, Sensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from numpy.typing import NDArray
 
@@ -49,10 +50,20 @@ class Senses:
         How imperfect the sensors are.
     on_truth : callable or None
         Is handed each stretch of truth as the massage reaches it.
+    faults : set of str
+        Parts that do not work right now, names in ``layout.FAULTS``; looked at, never changed.
     """
 
-    def __init__(self, seed: int, hand: Hand, flaws: Flaws | None, on_truth: Callable[[Truth], None] | None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        hand: Hand,
+        flaws: Flaws | None,
+        on_truth: Callable[[Truth], None] | None,
+        faults: AbstractSet[str],
+    ) -> None:
         self._hand = hand
+        self._faults = faults
         self._on_truth = on_truth
         self._massaging, self._at_rest = False, True
         self.sensors = Sensors(seed, self._life(), flaws)
@@ -84,13 +95,14 @@ class Senses:
         # What happened while nothing was measured has no place in time; only the zero still matters.
         zeros = [(self.life_s, sample) for _, sample in self.events if sample[0] == codec.EVENT_CODE["TARE"]]
         self.events = deque(zeros[-1:], maxlen=64)
-        self.contact = False
+        self._recent.clear()
         self.haptics.halt()
 
     def pause(self, now_us: int, *, over: bool) -> None:
         """Stop measuring; ``over`` when the person knows that the session has ended."""
         self._paused_us = now_us
         self._massaging = self._massaging and not over
+        self.contact = self.overload = False
 
     def reset(self) -> None:
         """Forget what was in RAM: rules, zero, readings, untold events."""
@@ -134,6 +146,8 @@ class Senses:
         while self.life_s < until_s:
             step_s = REACT_S if self.haptics.has_work else until_s - self.life_s
             self.life_s = until_s if until_s - self.life_s <= step_s else self.life_s + step_s
+            if strength := self.haptics.strength_at(self.life_s - step_s / 2):
+                self.sensors.haptic(self.life_s - step_s, self.life_s, strength)
             parts.append(self.sensors.read(self.life_s))
             self._notice(parts[-1], connected=connected)
         return parts[0] if len(parts) == 1 else Readings(*(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -153,44 +167,49 @@ class Senses:
 
     def _notice(self, readings: Readings, *, connected: bool) -> None:
         force_n, spin_rad_s, tilt_rad = self._felt(readings)
-        for t_s, newtons in zip(readings.force_s.tolist(), force_n.tolist(), strict=True):
-            if newtons > CONTACT_ON_N if not self.contact else newtons < CONTACT_OFF_N:
-                self.contact = not self.contact
-                self.events.append((t_s, (codec.EVENT_CODE["CONTACT_ON" if self.contact else "CONTACT_OFF"], 0, 0)))
-        if len(readings.temp):
-            self.temp_c = float(readings.temp[-1]) * 0.01
+        if "ADC" not in self._faults:
+            self._notice_contact(readings.force_s, force_n)
+            if len(readings.temp):
+                self.temp_c = float(readings.temp[-1]) * 0.01
         self._notice_clipping(readings)
         if self.haptics.has_work:
             self._react(readings.force_s, force_n, spin_rad_s, tilt_rad, connected=connected)
 
+    def _notice_contact(self, t_s: NDArray[np.float64], force_n: NDArray[np.float64]) -> None:
+        for t, newtons in zip(t_s.tolist(), force_n.tolist(), strict=True):
+            if newtons > CONTACT_ON_N if not self.contact else newtons < CONTACT_OFF_N:
+                self.contact = not self.contact
+                self.events.append((t, (codec.EVENT_CODE["CONTACT_ON" if self.contact else "CONTACT_OFF"], 0, 0)))
+
     def _felt(self, readings: Readings) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Force without the weight of the head, rate and tilt of the handle at the samples of the load cell."""
-        n_per_count = self.calibration.n_per_count
+        calibration = self.calibration
         counts = readings.force.astype(np.float64)
         spin = np.zeros(len(counts))
         tilt = np.zeros(len(counts))
         if len(readings.imu):
             near = np.clip(np.searchsorted(readings.imu_s, readings.force_s), 0, len(readings.imu) - 1)
-            scale = layout.IMU_RANGES[self.sensors.imu_range]
+            rad_s, m_s2 = reference.imu_scales(self.sensors.imu_range)
             imu = readings.imu[near].astype(np.float64)
-            acc = imu[:, 3:] * (reference.ACC_M_S2_PER_COUNT * scale[2] / layout.IMU_RANGES[0][2])
-            spin = np.sqrt((imu[:, :3] ** 2).sum(axis=1)) * (
-                reference.GYRO_RAD_S_PER_COUNT * scale[1] / layout.IMU_RANGES[0][1]
-            )
+            acc = imu[:, 3:] * m_s2
+            spin = np.sqrt((imu[:, :3] ** 2).sum(axis=1)) * rad_s
             size = np.sqrt((acc**2).sum(axis=1))
             tilt = np.arccos(np.clip(acc[:, 1] / np.maximum(size, 1e-6), -1, 1))
-            counts = counts + self.calibration.head_mass_kg * acc[:, 2] / n_per_count
+            pull = calibration.axis_x * acc[:, 0] + calibration.axis_y * acc[:, 1] + calibration.axis_z * acc[:, 2]
+            counts = counts - calibration.head_mass_kg * pull / calibration.n_per_count
         self._recent.extend(zip(counts.tolist(), spin.tolist(), strict=True))
-        return (counts - self.zero_counts) * n_per_count, spin, tilt
+        return (counts - self.zero_counts) * calibration.n_per_count, spin, tilt
 
     def _notice_clipping(self, readings: Readings) -> None:
-        if np.abs(readings.imu).max(initial=0) >= 32767:
+        if "IMU" not in self._faults and np.abs(readings.imu).max(initial=0) >= 32767:
             self._clipped |= codec.bit(layout.PACKET_FLAGS, "IMU_CLIPPED")
+        if "ADC" in self._faults or not len(readings.force):
+            return
         newtons = (readings.force - self.zero_counts) * self.calibration.n_per_count
-        over = bool(newtons.max(initial=0.0) >= self.calibration.max_force_n)
+        over = bool(newtons.max() >= self.calibration.max_force_n)
         if over:
             self._clipped |= codec.bit(layout.PACKET_FLAGS, "FORCE_CLIPPED")
-        if over != self.overload and len(newtons):
+        if over != self.overload:
             self.overload = over
             self.note("OVERLOAD", int(over))
 
@@ -203,13 +222,17 @@ class Senses:
         *,
         connected: bool,
     ) -> None:
-        for t, newtons, spin, tilt in zip(
-            t_s.tolist(), force_n.tolist(), np.degrees(spin_rad_s).tolist(), np.degrees(tilt_rad).tolist(), strict=True
-        ):
-            values = {SOURCES["FORCE"]: newtons * 1000, SOURCES["RATE"]: spin * 10, SOURCES["TILT"]: tilt * 10}
+        if "HAPTIC" in self._faults:
+            return
+        columns: dict[int, list[float]] = {}
+        if "ADC" not in self._faults:
+            columns[SOURCES["FORCE"]] = (force_n * 1000).tolist()
+        if "IMU" not in self._faults:
+            columns[SOURCES["RATE"]] = (np.degrees(spin_rad_s) * 10).tolist()
+            columns[SOURCES["TILT"]] = (np.degrees(tilt_rad) * 10).tolist()
+        for i, t in enumerate(t_s.tolist()):
+            values = {source: column[i] for source, column in columns.items()}
             self.events += self.haptics.sense(t, values, connected=connected)
-        for begin_s, end_s, strength in self.haptics.take_runs(self.life_s):
-            self.sensors.haptic(begin_s, end_s, strength)
 
     # --- Zero -------------------------------------------------------------------------------------------------------
 

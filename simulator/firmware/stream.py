@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from simulator.firmware.packing import Stretch, encode, fill, shortest_packet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
     from simulator.firmware.memory import Log
     from simulator.firmware.senses import Senses
@@ -27,6 +29,10 @@ TRANSFER_US: Final = 30_000
 """Pace of a transfer while nothing is streamed, us a packet; while streaming, two for each live packet."""
 _SILENCED: Final = {"IMU": ("IMU6", "ROLL", "QUAT"), "ADC": ("FORCE", "FORCE_RAW", "TEMP"), "ENCODER": ("ROLL",)}
 """Fault -> streams that end with it."""
+
+
+OnSamples: TypeAlias = "Callable[[NDArray[np.float64], NDArray[np.int64], int], None]"
+"""Takes true times of IMU samples, s, the device's clock, us, and the number of the session, 0 for the log."""
 
 
 class Stream:
@@ -49,7 +55,7 @@ class Stream:
         senses: Senses,
         log: Log,
         clock_us: Callable[[float], int],
-        on_samples: Callable[[np.ndarray, np.ndarray], None] | None,
+        on_samples: OnSamples | None,
     ) -> None:
         self._senses = senses
         self._log = log
@@ -60,7 +66,8 @@ class Stream:
         self.session_id = self.seq = self.n_dropped = self.linger_s = 0
         self._transfer: Iterator[bytes] | None = None
         self._mask, self._flush_us = 0, reference.FLUSH_MS * 1000
-        self._shortest_b = 0
+        self._session_no = 0
+        self._shortest_b, self._longest_b = 0, SHORT_PACKET_B
         self._flushed_us = self._resent_us = 0
         self._flags_once = 0
 
@@ -74,12 +81,12 @@ class Stream:
         """Whether packets are being sent again."""
         return self._transfer is not None
 
-    def start(self, session_id: int, mask: int, flush_ms: int, linger_s: int, now_us: int) -> None:
-        """Begin a session."""
+    def start(self, session_id: int, session_no: int, mask: int, flush_ms: int, linger_s: int, now_us: int) -> None:
+        """Begin the session with this id, which is the ``session_no``-th START of the device's life."""
         self.halt(now_us)
         self.end_transfer()
         self.ring = Ring()
-        self.session_id, self.seq, self.n_dropped = session_id, 0, 0
+        self.session_id, self._session_no, self.seq, self.n_dropped = session_id, session_no, 0, 0
         self._mask, self._flush_us, self.linger_s = mask, flush_ms * 1000, linger_s
         self._shortest_b = shortest_packet(stream_id for stream_id in codec.STREAM_FIELDS if mask >> stream_id & 1)
         self.streaming = True
@@ -90,6 +97,7 @@ class Stream:
         self.end_transfer()
         self._log.begin(unix_us)
         self._mask, self._flush_us = DEFAULT_MASK, reference.FLUSH_MS * 1000
+        self._longest_b = SHORT_PACKET_B
         self.flag("CLOCK_BREAK")
         self.logging = True
         self._begin(now_us)
@@ -139,7 +147,10 @@ class Stream:
             Live packets that can be sent.
         """
         sendable = connected and mtu - 3 >= self._shortest_b and not self.logging
-        limit = min(mtu - 3, reference.MAX_PACKET_B) if sendable else SHORT_PACKET_B
+        if sendable:
+            self._longest_b = min(mtu - 3, reference.MAX_PACKET_B)
+        # The host that comes back will hardly have a longer MTU than the one that left.
+        limit = self._longest_b if sendable else min(self._longest_b, SHORT_PACKET_B)
         packets: list[bytes] = []
         while self.active and now_us - self._flushed_us >= self._flush_us:
             self._flushed_us += self._flush_us
@@ -199,9 +210,15 @@ class Stream:
             mn = np.rint((force - senses.zero_counts) * (senses.calibration.n_per_count * 1000))
             found.append(Stretch(STREAM_ID["FORCE"], force_s, np.clip(mn, -32768, 32767).astype(np.int32), force_us))
         if self._on_samples and len(imu_s):
-            self._on_samples(imu_s, np.array([self._sample_us(t_s) for t_s in imu_s.tolist()]))
-        silenced = {STREAM_ID[name] for fault in faults for name in _SILENCED.get(fault, ())}
-        return [b for b in found if self._mask >> b.stream_id & 1 and b.stream_id not in silenced and len(b.t_s)]
+            device_us = np.array([self._sample_us(t_s) for t_s in imu_s.tolist()])
+            self._on_samples(imu_s, device_us, self._session_no if self.streaming else 0)
+        wanted = self._mask & ~self.silenced(faults)
+        return [block for block in found if wanted >> block.stream_id & 1 and len(block.t_s)]
+
+    @staticmethod
+    def silenced(faults: set[str]) -> int:
+        """Mask of the streams that end with these faults."""
+        return sum(1 << i for i in {STREAM_ID[name] for fault in faults for name in _SILENCED.get(fault, ())})
 
     def _sample_us(self, t_s: float) -> int:
         return self._clock_us(self._senses.true_us(t_s))

@@ -73,3 +73,42 @@ class Flaws:
     """The same for the gyroscope."""
     haptic_n: float = 0.1
     """The same for the load cell."""
+
+
+FLAW_LIMITS = {
+    "oscillator": (0.0, 0.07),
+    "oscillator_drift": (0.0, 0.02),
+    "gyro_bias_rad_s": (0.0, 1.0),
+    "gyro_walk_rad_s": (0.0, 0.1),
+    "gyro_noise_rad_s": (0.0, 1.0),
+    "gyro_scale": (0.0, 0.1),
+    "gyro_cross": (0.0, 0.1),
+    "acc_bias_m_s2": (0.0, 5.0),
+    "acc_walk_m_s2": (0.0, 1.0),
+    "acc_noise_m_s2": (0.0, 5.0),
+    "acc_scale": (0.0, 0.1),
+    "acc_cross": (0.0, 0.1),
+    "mounting_rad": (0.0, 0.5),
+    "vibration_m_s2": (0.0, 20.0),
+    "zero_counts": (0.0, 1e6),
+    "zero_walk_n": (0.0, 5.0),
+    "zero_n_k": (0.0, 0.5),
+    "force_noise_n": (0.0, 5.0),
+    "sensitivity": (0.0, 0.1),
+    "sensitivity_k": (0.0, 0.01),
+    "calibration": (0.0, 0.1),
+    "creep": (0.0, 0.2),
+    "creep_s": (1.0, 3600.0),
+    "crosstalk": (0.0, 0.2),
+    "stop_n": (1.0, 100.0),
+    "head_mass_kg": (0.0, 0.01),
+    "encoder_jitter_m": (0.0, 0.01),
+    "runout_rad": (0.0, 0.2),
+    "runout_twice_rad": (0.0, 0.2),
+    "temp_c": (0.0, 10.0),
+    "quat_deg": (0.0, 30.0),
+    "haptic_m_s2": (0.0, 50.0),
+    "haptic_rad_s": (0.0, 5.0),
+    "haptic_n": (0.0, 10.0),
+}
+"""Least and most that a scenario may ask for."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.signal import lfilter
 
-from firmware_protocol import layout, reference
+from firmware_protocol import reference
 from simulator.body import rotations
 from simulator.body.truth import GRID_HZ, Grid
 
@@ -115,12 +115,7 @@ class Imu:
 
     def counts(self, values: NDArray[np.float64]) -> NDArray[np.int32]:
         """Angular rates (rad/s) and specific forces (m/s2), (n, 6), as the registers show them in the present range."""
-        _, *ranges = layout.IMU_RANGES[self.range_index]
-        _, *finest = layout.IMU_RANGES[0]
-        scales = (
-            reference.GYRO_RAD_S_PER_COUNT * ranges[0] / finest[0],
-            reference.ACC_M_S2_PER_COUNT * ranges[1] / finest[1],
-        )
+        scales = reference.imu_scales(self.range_index)
         return np.clip(np.rint(values / np.repeat(scales, 3)), -I16_MAX - 1, I16_MAX).astype(np.int32)
 
     def fused(self, t_s: NDArray[np.float64]) -> NDArray[np.int32]:

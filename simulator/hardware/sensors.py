@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmware_protocol import codec, layout, reference
+from firmware_protocol import layout, reference
 from simulator.hardware.flaws import Flaws
 from simulator.hardware.parts import Encoder, Imu, LoadCell, Oscillator, Thermometer
 
@@ -123,7 +123,8 @@ class Sensors:
         return self._imu.range_index
 
     @property
-    def _zero(self) -> int:
+    def zero_counts(self) -> int:
+        """True reading of the unloaded load cell when the device was new, counts; what a tare has to find."""
         return self._cell.zero_counts
 
     def configure(
@@ -213,10 +214,6 @@ class Sensors:
         for begin_s, end_s, run in self._haptics:
             strength = np.maximum(strength, np.where((t_s >= begin_s) & (t_s < end_s), run, 0.0))
         return strength[:, np.newaxis] * np.sin(2 * np.pi * HAPTIC_HZ * t_s[:, np.newaxis] + phases)
-
-    def calibration_payload(self) -> bytes:
-        """CALIBRATION record of this device."""
-        return codec.encode_record("CALIBRATION", self.calibration)
 
 
 _I16 = (-(2**15), 2**15 - 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the commands of ``roller-sim`` do. Everything heavy is imported here, not in `cli`."""
+"""``roller-sim run``: rollers on a virtual air over TCP, and what is typed at them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,22 @@ import signal
 import sys
 import threading
 import time
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
-from simulator import scenario
 from simulator.bluetooth import faults
 from simulator.bluetooth.air import Air
 from simulator.bluetooth.bonds import AUTHENTICATED
 from simulator.bluetooth.hub import open_hub
 from simulator.bluetooth.mishaps import FaultError
 from simulator.bluetooth.peripheral import Peripheral, monotonic_us, open_peripheral
-from simulator.generate import LINGER_S, MTU, record_alone
-from simulator.incidents import Disturbed
-from simulator.witness import TruthFiles, Witness
+from simulator.generate import record_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from simulator.generate import Payload
     from simulator.scenario import Incident, Scenario
 
-CHUNK_S: Final = 1.0
-"""How much of a generated session is held in memory, s of its own time."""
+LONGEST_PRESS_S: Final = 60.0
 WATCH_S: Final = 0.05
 """How often a run looks whether the first session has begun, s."""
 HELP: Final = (
@@ -42,17 +36,6 @@ HELP: Final = (
 def say(text: str) -> None:
     """Print one line at once, so that a program reading our output sees it in time."""
     print(text, flush=True)  # noqa: T201 - the command's output
-
-
-def list_scenarios() -> None:
-    """Print name and description of the shipped scenarios."""
-    known = scenario.scenarios()
-    width = max(map(len, known))
-    for name, description in known.items():
-        say(f"{name:<{width}}  {description}")
-
-
-# --- Live -------------------------------------------------------------------------------------------------------------
 
 
 class Rollers:
@@ -71,7 +54,7 @@ class Rollers:
         """Do what a typed line says; a mistake in it is answered and nothing else."""
         first, _, rest = line.strip().partition(" ")
         try:
-            if first.isdecimal():
+            if first.isdecimal() and rest:
                 self._act(self._peripheral(int(first)), rest)
             elif first in ("help", "?"):
                 say(HELP)
@@ -101,8 +84,12 @@ class Rollers:
     def _press(self, peripheral: Peripheral, words: list[str]) -> None:
         try:
             (seconds,) = map(float, words or ["0.2"])
-        except ValueError as error:
-            raise FaultError("press takes the seconds for which the button is held, for instance: press 3") from error
+        except ValueError:
+            seconds = float("nan")
+        if not 0 < seconds <= LONGEST_PRESS_S:
+            raise FaultError(
+                f"press takes the seconds for which the button is held, up to {LONGEST_PRESS_S:g}: press 3"
+            )
         peripheral.device.press(seconds, peripheral.now_us())
         say(f"{peripheral.device.name}: button pressed for {seconds:g} s, {peripheral.device.state}")
 
@@ -159,20 +146,41 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         hub = await stack.enter_async_context(open_hub(air, *address))
         peripherals = [await _open(stack, air, plan, seed + i, several=n_devices > 1) for i in range(n_devices)]
-        say(f"listening on {hub.host}:{hub.port}; connect with: roller-host stream --radio tcp:{hub.host}:{hub.port}")
+        where = f"[{hub.host}]:{hub.port}" if ":" in hub.host else f"{hub.host}:{hub.port}"
+        say(f"listening on {where}; connect with: roller-host stream --radio tcp:{where}")
         for i, peripheral in enumerate(peripherals):
             _introduce(peripheral, seed + i)
         rollers = Rollers(peripherals)
-        watches = [asyncio.create_task(rollers.follow(peripheral, plan.incidents)) for peripheral in peripherals]
-        if sys.stdin.isatty():
-            say(HELP)
         _read_lines(lambda line: stop.set() if line.strip() == "quit" else rollers.obey(line))
-        stopped = asyncio.create_task(stop.wait())
-        ends = [stopped, *(peripheral.serving for peripheral in peripherals)]
-        await asyncio.wait(ends, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
-        for task in (stopped, *watches):
-            task.cancel()
+        async with _following(rollers, peripherals, plan.incidents) as failed:
+            ends = [asyncio.ensure_future(stop.wait()), failed, *(peripheral.serving for peripheral in peripherals)]
+            await asyncio.wait(ends, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
+            ends[0].cancel()
     say("ended")
+
+
+@contextlib.asynccontextmanager
+async def _following(
+    rollers: Rollers, peripherals: list[Peripheral], incidents: tuple[Incident, ...]
+) -> AsyncGenerator[asyncio.Future[None]]:
+    """Let incidents happen to all rollers; gives a future that is done when that fails, and raises what failed."""
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def note(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() and not failed.done():
+            failed.set_result(None)
+
+    tasks = [asyncio.create_task(rollers.follow(peripheral, incidents)) for peripheral in peripherals]
+    for task in tasks:
+        task.add_done_callback(note)
+    try:
+        yield failed
+    finally:
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
 
 
 async def _open(stack: contextlib.AsyncExitStack, air: Air, plan: Scenario, seed: int, *, several: bool) -> Peripheral:
@@ -208,6 +216,11 @@ def _stop_on_signals() -> asyncio.Event:
 def _read_lines(take: Callable[[str], None]) -> None:
     """Hand typed lines to the loop; the end of the input ends nothing else."""
     loop = asyncio.get_running_loop()
+    typed = sys.stdin
+    if typed is None:
+        return
+    if typed.isatty():
+        say(HELP)
     # In the background of a terminal, reading from it would stop the whole process.
     if hasattr(signal, "SIGTTIN"):
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
@@ -215,89 +228,7 @@ def _read_lines(take: Callable[[str], None]) -> None:
     def read() -> None:
         # Reading blocks for as long as nobody types, and the loop may be gone by then.
         with contextlib.suppress(OSError, ValueError, RuntimeError):
-            for line in sys.stdin:
+            for line in typed:
                 loop.call_soon_threadsafe(take, line)
 
     threading.Thread(target=read, name="typed lines", daemon=True).start()
-
-
-# --- Faster than real time --------------------------------------------------------------------------------------------
-
-
-class _Capture:
-    """A capture being written, see docs/capture.md."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self.n_packets = 0
-        file.write('{"format": "roller-capture", "version": 1}\n')
-
-    def take(self, payload: Payload) -> None:
-        """Write one payload."""
-        self.n_packets += payload.source == "STREAM"
-        self._file.write(
-            f'{{"t_s": {payload.t_s:.6f}, "from": "{payload.source}", "dir": "{payload.direction}", '
-            f'"payload": "{payload.payload.hex()}"}}\n'
-        )
-
-
-def generate(plan: Scenario, seed: int, minutes: float, out: Path) -> None:
-    """Write a capture and the truth behind it.
-
-    Parameters
-    ----------
-    plan : Scenario
-        Who rolls, with what, and what goes wrong.
-    seed : int
-        Draws everything; the same seed gives the same bytes.
-    minutes : float
-        Length of the session.
-    out : Path
-        Folder, made when missing, for ``capture.jsonl``, ``truth.csv`` and ``strokes.csv``.
-
-    Raises
-    ------
-    FileExistsError
-        When one of the files is there already.
-    FaultError
-        When the scenario has a fault that needs a radio.
-    OSError
-        When the files cannot be written.
-    """
-    begin_s = time.perf_counter()
-    witness = Witness()
-    device = plan.device(seed, witness.truth, witness.samples)
-    out.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        names = ("capture.jsonl", "truth.csv", "strokes.csv")
-        if there := [name for name in names if (out / name).exists()]:
-            raise FileExistsError(f"{out / there[0]} is there already and is kept")
-        files = [stack.enter_context((out / name).open("x", encoding="utf-8", newline="\n")) for name in names]
-        capture, truth = _Capture(files[0]), TruthFiles(files[1], files[2])
-        host = Disturbed(device, capture.take, plan.incidents, seed)
-        if plan.log_s:
-            record_alone(device, plan.log_s, 0)
-        host.connect(min(MTU, plan.radio.max_mtu))
-        if plan.log_s:
-            host.fetch_log()
-        host.start(linger_s=LINGER_S)
-        end_us = host.now_us + round(minutes * 60e6)
-        while host.now_us < end_us:
-            host.pass_time(min(CHUNK_S, (end_us - host.now_us) * 1e-6))
-            truth.write(witness, device.senses.life_s)
-            _progress(host.now_us / end_us)
-        host.ask("STOP")
-        truth.write(witness, device.senses.life_s, rest=True)
-    _progress(None)
-    took_s = time.perf_counter() - begin_s
-    say(
-        f"{out}: {capture.n_packets} packets, {host.now_us / 60e6:.1f} min of {device.name}, seed {seed}, "
-        f"in {took_s:.1f} s ({host.now_us * 1e-6 / took_s:.0f} times real time)"
-    )
-
-
-def _progress(share: float | None) -> None:
-    """Show how far it is, where somebody is looking; None clears it away."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\r" + (" " * 20 + "\r" if share is None else f"{min(share, 1):4.0%} "))
-        sys.stderr.flush()
