@@ -54,7 +54,7 @@ class Rollers:
         """Do what a typed line says; a mistake in it is answered and nothing else."""
         first, _, rest = line.strip().partition(" ")
         try:
-            if first.isdecimal() and rest:
+            if first.isdecimal() and len(first) < 5 and rest:
                 self._act(self._peripheral(int(first)), rest)
             elif first in ("help", "?"):
                 say(HELP)

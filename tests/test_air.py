@@ -341,7 +341,7 @@ async def test_a_farewell_that_nobody_hears_is_a_timeout_for_the_other():
         await peripheral.link.disconnect(0x15)
         assert not central.ends
         await central.ends.until(len)
-        assert (peripheral.ends, central.ends) == ([0x15], [0x08])
+        assert (peripheral.ends, central.ends) == ([0x16], [0x08])
 
 
 @scenario

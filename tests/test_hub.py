@@ -217,6 +217,52 @@ def test_a_frozen_simulator_is_a_stall_and_then_a_lost_link():
         running.process.send_signal(signal.SIGCONT)
 
 
+FROZEN = """
+import asyncio, os, signal
+from bumble import gatt_client
+from bumble.hci import Address
+from firmware_protocol import codec
+from roller_host.link.dongle import Dongle
+
+async def main():
+    dongle = Dongle("tcp-client:{address}")
+    stack = await dongle.open()
+    connection = await stack.connect(Address({roller!r}), timeout=10)
+    client = connection.gatt_client
+    await client.discover_services()
+    await client.discover_characteristics([], None)
+    (control,) = client.get_characteristics_by_uuid(gatt_client.UUID(codec.uuid_of("CONTROL")))
+    await client.discover_descriptors(control)
+    await client.subscribe(control, lambda _: os.kill(os.getpid(), signal.SIGSTOP))
+    await client.write_value(control, codec.encode_request("PING", 1, b""), with_response=True)
+    await asyncio.sleep(100)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
+def test_a_frozen_host_loses_its_link_and_the_next_one_is_served(monkeypatch):
+    monkeypatch.setattr("bumble.gatt_server.GATT_REQUEST_TIMEOUT", 1.0)
+
+    async def main():
+        air, told = Air(), Heard()
+        async with open_hub(air) as hub, open_peripheral(air, Device(seed=1), on_event=told.add) as roller:
+            address = f"{hub.host}:{hub.port}"
+            script = FROZEN.format(address=address, roller=roller.address)
+            frozen = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    await told.one(lambda text: text == "host gone (it did not confirm a response), advertising again")
+                assert await session(address, 3) >= 3
+                assert not roller.serving.done()
+            finally:
+                frozen.kill()
+                await frozen.wait()
+
+    asyncio.run(main())
+
+
 def test_typed_lines_are_obeyed_and_mistakes_in_them_answered():
     with simulator("--devices", "2", "--scenario", "offline_log", stdin=subprocess.PIPE) as running:
         first, second = (running.line_with(", seed").split(",")[0] for _ in range(2))

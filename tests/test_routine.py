@@ -277,16 +277,13 @@ def test_the_person_brings_their_own_errors():
     assert all(abs(stroke.direction_deg) > 170 for stroke in wrong)
 
 
-def test_after_the_end_the_hand_rests_or_begins_again():
+def test_after_the_end_the_hand_rests():
     hand = Hand(1, routine=parse_routine(text_of(step_with(strokes="2"))))
     assert len(hand.visit().strokes) == 2
     assert not hand.done
     rest = hand.visit()
     assert hand.done
     assert not rest.contact.any()
-    again = Hand(1, routine=parse_routine(text_of(step_with(strokes="2"))), repeat=True)
-    assert [len(again.visit().strokes) for _ in range(4)] == [2] * 4
-    assert not again.done
 
 
 def test_going_home_begins_the_routine_anew():
