@@ -127,7 +127,7 @@ def _growth(looks: np.ndarray) -> dict[str, float]:
         "memory_spread_mib": float(np.ptp(last[:, 1])),
         "memory_settled_s": float(settled[0, 0]),
         "memory_growth_mib": growth,
-        "memory_growth_mib_per_h": growth / hours if hours else float("nan"),
+        "memory_growth_mib_per_h": growth / float(hours) if hours else float("nan"),
     }
 
 

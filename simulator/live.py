@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import signal
 import sys
 import threading
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from simulator.scenario import Incident, Scenario
 
 LONGEST_PRESS_S: Final = 60.0
+M_MMAP_THRESHOLD: Final = -3
+"""From malloc.h."""
+LARGE_B: Final = 128 * 1024
+"""glibc's own threshold at the start."""
 WATCH_S: Final = 0.05
 """How often a run looks whether the first session has begun, s."""
 HELP: Final = (
@@ -142,6 +147,7 @@ async def run(
     stop = _stop_on_signals()
     if signals:
         stop.set()
+    _give_memory_back()
     air = Air()
     async with contextlib.AsyncExitStack() as stack:
         hub = await stack.enter_async_context(open_hub(air, *address))
@@ -201,6 +207,16 @@ def _introduce(peripheral: Peripheral, seed: int) -> None:
     say(f"{device.name}, seed {seed}, true IMU rate {device.imu_rate_hz:.3f} Hz")
     if device.security_mode == AUTHENTICATED:
         say(f"{device.name}, passkey {peripheral.bonds.passkey:06d}")
+
+
+def _give_memory_back() -> None:
+    """Let large arrays go back to the system when they are freed.
+
+    glibc raises the size from which it does so with every such array, and then keeps some of the memory of a long visit
+    (25 MiB and more) for as long as chance will have it.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(M_MMAP_THRESHOLD, LARGE_B)
 
 
 def _stop_on_signals() -> asyncio.Event:
