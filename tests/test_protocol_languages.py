@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from test_protocol import mutate
 
 from firmware_protocol import c_header, codec, layout
 
@@ -44,19 +45,9 @@ def random_packet(rng):
 
 
 def mutant(rng, payload):
-    payload = bytearray(payload)
     for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(len(payload) + 1)
-        match rng.randrange(4):
-            case 0:
-                payload[at : at + 1] = rng.randbytes(1)
-            case 1:
-                del payload[at : at + rng.randint(1, 8)]
-            case 2:
-                payload[at:at] = rng.randbytes(rng.randint(1, 8))
-            case _ if payload:
-                payload[at - 1] ^= 1 << rng.randrange(8)
-    return bytes(payload)
+        payload = mutate(rng, payload)
+    return payload
 
 
 def with_new_crc(payload):

@@ -391,22 +391,24 @@ class Device:
             self._switch_off(now_us)
 
     def _switch_off(self, now_us: int) -> None:
-        self.halt(now_us, over=False)
-        self._farewell = None
-        self.linked = self._hears = False
+        self._leave_air(now_us, over=False)
         self._off = True
+
+    def _leave_air(self, now_us: int, *, over: bool) -> None:
+        """End what is under way and the link with it."""
+        self.halt(now_us, over=over)
+        self.linked = self._hears = False
+        self._farewell = None
 
     def reboot(self, now_us: int) -> None:
         """Restart: the radio is gone for a moment, RAM and clock begin anew, flash stays."""
         self._elapse(now_us)
-        self.halt(now_us, over=False)
+        self._leave_air(now_us, over=False)
         self.senses.reset()
         self.senses.sensors.configure(reference.IMU_RATE_HZ, 0, reference.FORCE_RATE_HZ)
         self.boot_id = int(self._rng.integers(1, 2**32))
         self._boot_clock_us, self._booted_us = 0, now_us
-        self.asleep = self.linked = self._hears = False
-        self._farewell = None
-        self._low_told = False
+        self.asleep = False
         self._restart_us = now_us + BOOT_US
 
     def sleep(self, now_us: int) -> None:
@@ -415,9 +417,7 @@ class Device:
         self._fall_asleep(now_us)
 
     def _fall_asleep(self, now_us: int) -> None:
-        self.halt(now_us)
-        self._farewell = None
-        self.linked = self._hears = False
+        self._leave_air(now_us, over=True)
         self.asleep = True
 
     def wake(self, now_us: int) -> None:

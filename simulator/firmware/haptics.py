@@ -44,8 +44,7 @@ class _Rule:
             self.since_s = self.fired_s = None
         if self.since_s is None or t_s - self.since_s < self.hold_s:
             return False
-        again = self.fired_s is not None and 0 < self.cooldown_s <= t_s - self.fired_s
-        if self.fired_s is not None and not again:
+        if self.fired_s is not None and not 0 < self.cooldown_s <= t_s - self.fired_s:
             return False
         self.fired_s = t_s
         return True
