@@ -1,149 +1,175 @@
 # SPDX-License-Identifier: MIT
-"""Accuracy of the signal core against simulator truth, at three stroke speeds.
+"""Accuracy of the signal core: strokes, force, alerts, places, BROAD and the mode without an encoder.
 
-Every session is a new person with a new device. Detected strokes are matched to true ones one to one when both ends lie
-within 300 ms; a true stroke without a partner is missed, a detected one without a partner is surplus.
+Simulated truth from people and devices that no test and no tuning used, and the recordings of BROAD where they are at
+hand. Text, one JSON object, or a picture.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import accuracy_broad
+import accuracy_force
+import accuracy_strokes
+import accuracy_zones
 import numpy as np
 
-from roller_host.pipeline import Pipeline
-from roller_host.signal.record import Record
-from simulator.body.hand import Habits
-from simulator.body.truth import match_strokes
-from simulator.firmware.device import Device
-from simulator.generate import generate
-
-if TYPE_CHECKING:
-    from simulator.body.truth import Truth
-
-SPEEDS = {"6-25": (0.06, 0.25), "2-6": (0.02, 0.06), "15-40": (0.15, 0.40)}
-"""Classes of mean stroke speed, cm/s as people say and m/s as the simulator takes them."""
-SETTLED_S = 3.0
-"""Force is scored after the start pose, in which its zero is found."""
-
-
-def score_session(seed: int, seconds: float, speed: tuple[float, float]) -> dict[str, Any]:
-    """Simulate and estimate one session; errors per stroke and force errors per sample."""
-    truth: list[Truth] = []
-    device = Device(seed, Habits(speed_m_s=speed), on_truth=truth.append)
-    pipeline = Pipeline()
-    records = (Record(*payload) for payload in generate(device, seconds))
-    blocks = [estimates for record in records if (estimates := pipeline.feed(record)) is not None]
-    # Session time begins with the first sample, true time with START.
-    begin_s = 0.5 / max(device.imu_rate_hz, device.force_rate_hz)
-    end_s = seconds - 1.0
-    found = [
-        stroke._replace(begin_s=stroke.begin_s + begin_s, end_s=stroke.end_s + begin_s)
-        for stroke in pipeline.totals.strokes
-    ]
-    true = [stroke for part in truth for stroke in part.strokes if stroke.end_s < end_s]
-    pairs, missed, surplus = match_strokes(true, found)
-    turn = np.array([other.direction_deg - stroke.direction_deg for stroke, other in pairs])
-    t_s = np.concatenate([block.t_s for block in blocks]) + begin_s
-    force_n = np.concatenate([block.force_n for block in blocks])
-    true_n = np.interp(t_s, np.concatenate([p.t_s for p in truth]), np.concatenate([p.force_n for p in truth]))
-    settled = t_s > SETTLED_S
-    return {
-        "direction_deg": np.abs((turn + 180) % 360 - 180),
-        "sigma_deg": np.array([other.direction_sigma_deg for _, other in pairs]),
-        "length": np.array([abs(other.length_m / stroke.length_m - 1) for stroke, other in pairs]),
-        "peak_force": np.array([abs(other.force_peak_n / stroke.force_peak_n - 1) for stroke, other in pairs]),
-        "side": np.array([other.side == stroke.side for stroke, other in pairs if stroke.side], float),
-        "zone": np.array([other.zone == stroke.zone for stroke, other in pairs], float),
-        "force_n": (force_n - true_n)[settled],
-        "true": len(true),
-        "missed": len(missed),
-        "surplus": sum(stroke.end_s < end_s for stroke in surplus),
-    }
+PARTS = ("strokes", "force", "zones", "broad", "doubled", "limits")
+ROWS = {
+    "direction, live, median / p95 (deg)": ("direction", "deg", "{:.1f}"),
+    "direction, after the session (deg)": ("after_direction", "deg", "{:.1f}"),
+    "length, median / p95 (%)": ("length", "percent", "{:.1f}"),
+    "length, after the session (%)": ("after_length", "percent", "{:.1f}"),
+    "reversal, decision after (ms)": ("reversal_latency", "ms", "{:.0f}"),
+}
+SINGLE = {
+    "strokes": ("strokes", "{}"),
+    "missed + surplus (%)": ("missed_surplus_percent", "{:.1f}"),
+    "reversals found, F1": ("reversal_f1", "{:.3f}"),
+    "direction within two stated standard uncertainties (%)": ("within_2_sigma_percent", "{:.0f}"),
+    "length within two stated standard uncertainties (%)": ("length_within_2_sigma_percent", "{:.0f}"),
+    "stated 0.9 or surer to be right within 22.5 deg (%)": ("confident_percent", "{:.0f}"),
+    "reliability error (points)": ("reliability_error_points", "{:.1f}"),
+}
 
 
-def summarise(sessions: list[dict[str, Any]]) -> dict[str, float]:
-    """Medians and 95th percentiles over all strokes of one speed class."""
+def measure(parts: list[str], seed_base: int, broad: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run the parts; JSON values, and what the picture shows."""
+    result: dict[str, Any] = {"seed_base": seed_base}
+    pooled: dict[str, Any] = {}
+    begin_s = time.perf_counter()
+    if "strokes" in parts:
+        scored = accuracy_strokes.score(seed_base, tell=_tell)
+        result["speeds"], pooled = scored["speeds"], scored["pooled"]
+        result["reliability"] = {
+            name: accuracy_strokes.reliability(one["confidence"], one["direction_deg"]) for name, one in pooled.items()
+        }
+    if "force" in parts:
+        _tell("force: four sessions of 15 minutes")
+        result["force"] = accuracy_force.score(seed_base)
+        result["force_rmse_n"] = result["force"]["force_rmse_n"]
+    if "zones" in parts:
+        _tell("places: sessions of every kind")
+        result["zones"] = accuracy_zones.score(seed_base)
+        free = result["zones"]["kinds"]["free_hand"]
+        result["side_percent"], result["zone_percent"] = free["side_percent"], free["zone_face_percent"]
+    if "broad" in parts:
+        _tell("BROAD, and sessions without an encoder")
+        result |= accuracy_broad.score(seed_base, broad=broad)
+    if "doubled" in parts:
+        result["doubled"] = accuracy_strokes.score_doubled(seed_base, tell=_tell)
+    if "limits" in parts:
+        result["limits"] = accuracy_strokes.score_ablated(seed_base, tell=_tell)
+        _tell("force: what limits it")
+        result["force_limits"] = accuracy_force.ablate(seed_base)
+    _tell("")
+    return result | {"took_s": time.perf_counter() - begin_s}, pooled
 
-    def all_of(key: str) -> np.ndarray:
-        return np.concatenate([np.asarray(session[key]) for session in sessions])
 
-    def total(key: str) -> int:
-        return sum(int(session[key]) for session in sessions)
+def _tell(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text[:79]:79}\r")
 
-    direction, length = all_of("direction_deg"), all_of("length")
-    return {
-        "strokes": total("true"),
-        "direction_median_deg": float(np.median(direction)),
-        "direction_p95_deg": float(np.percentile(direction, 95)),
-        "within_2_sigma_percent": 100 * float(np.mean(direction < 2 * all_of("sigma_deg"))),
-        "missed": total("missed"),
-        "surplus": total("surplus"),
-        "missed_surplus_percent": 100 * (total("missed") + total("surplus")) / max(total("true"), 1),
-        "length_median_percent": 100 * float(np.median(length)),
-        "length_p95_percent": 100 * float(np.percentile(length, 95)),
-        "force_rmse_n": float(np.sqrt(np.mean(all_of("force_n") ** 2))),
-        "peak_force_median_percent": 100 * float(np.median(all_of("peak_force"))),
-        "side_percent": 100 * float(np.mean(all_of("side"))),
-        "zone_percent": 100 * float(np.mean(all_of("zone"))),
-    }
+
+def text(result: dict[str, Any]) -> str:
+    """All tables (Markdown)."""
+    parts: list[str] = []
+    if "speeds" in result:
+        parts.append(strokes_table(result["speeds"]))
+    if "force" in result:
+        parts.append("\n".join(["| force and alerts | |", "|---|---|", *_pairs(result["force"])]))
+    if "zones" in result:
+        parts.append(accuracy_zones.table(result["zones"]))
+        parts.append(accuracy_zones.confusion_table(result["zones"], "free_hand"))
+    if "imu_only" in result:
+        parts.append(accuracy_broad.text(result))
+    parts += [compared_table(name, result[name]) for name in ("doubled", "limits") if name in result]
+    return "\n\n".join(parts)
+
+
+def _pairs(values: dict[str, float]) -> list[str]:
+    return [f"| {key.replace('_', ' ')} | {value:.4g} |" for key, value in values.items()]
+
+
+def strokes_table(speeds: dict[str, dict[str, float]]) -> str:
+    """The table of strokes by speed."""
+
+    def cell(values: dict[str, float], name: str, unit: str, form: str) -> str:
+        return " / ".join(form.format(values[f"{name}_{which}_{unit}"]) for which in ("median", "p95"))
+
+    lines = ["| | " + " | ".join(f"{name} cm/s" for name in speeds) + " |", "|---" * (len(speeds) + 1) + "|"]
+    lines += [f"| {row} | " + " | ".join(cell(s, *how) for s in speeds.values()) + " |" for row, how in ROWS.items()]
+    for row, (key, form) in SINGLE.items():
+        lines.append(f"| {row} | " + " | ".join(form.format(s[key]) for s in speeds.values()) + " |")
+    return "\n".join(lines)
+
+
+def compared_table(name: str, rows: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Direction, length and missed strokes of several conditions, one a row."""
+    speeds = list(next(iter(rows.values())))
+    head = [f"{speed} cm/s: direction, length, missed + surplus" for speed in speeds]
+    lines = [f"| {name} | " + " | ".join(head) + " |", "|---" * (len(speeds) + 1) + "|"]
+    for row, by_speed in rows.items():
+        cells = [
+            f"{s['direction_median_deg']:.1f}/{s['direction_p95_deg']:.1f} deg, "
+            f"{s['length_median_percent']:.1f}/{s['length_p95_percent']:.1f} %, {s['missed_surplus_percent']:.1f} %"
+            for s in by_speed.values()
+        ]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(pooled: dict[str, Any], path: Path) -> None:
+    """Errors of direction and length as shares of strokes, and latencies of reversals, as a PNG."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    import pyqtgraph as pg  # noqa: PLC0415 - only the picture needs Qt
+
+    pg.setConfigOptions(background="w", foreground="k", antialias=True)
+    pg.mkQApp()
+    sheet = pg.GraphicsLayoutWidget()
+    sheet.resize(1500, 480)
+    panels = (
+        ("direction_deg", "direction error, live (deg)", 1.0, (0, 20)),
+        ("length", "length error, live (%)", 100.0, (0, 20)),
+        ("reversal_latency_s", "reversal decided after (ms)", 1000.0, (-100, 400)),
+    )
+    for key, label, factor, limits in panels:
+        plot = sheet.addPlot(labels={"bottom": label, "left": "share (%)"})
+        plot.setXRange(*limits)
+        plot.setYRange(0, 100)
+        plot.showGrid(x=True, y=True, alpha=0.3)
+        plot.addLegend(offset=(-10, -10))
+        for (name, values), colour in zip(pooled.items(), ("#0072b2", "#d55e00", "#009e73"), strict=False):
+            errors = np.sort(values[key] * factor if key.startswith("rev") else np.abs(values[key]) * factor)
+            share = 100 * np.arange(1, len(errors) + 1) / len(errors)
+            plot.plot(errors, share, pen=pg.mkPen(colour, width=2), name=f"{name} cm/s")
+    sheet.grab().save(str(path))
 
 
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seed-base", type=int, default=7000, help="first seed; the following ones are used too")
-    parser.add_argument("--seeds", type=int, default=10, help="sessions per speed class")
-    parser.add_argument("--seconds", type=float, default=120.0, help="length of a session")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS[:4]),
+        help="default: all but the tables of doubled disturbances and of what limits the figures",
+    )  # fmt: skip
+    parser.add_argument("--broad", type=Path, default=accuracy_broad.BROAD, help="folder with trials of BROAD (.npz)")
+    parser.add_argument("--picture", type=Path, help="write a PNG; needs the dashboard's packages")
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
     arguments = parser.parse_args()
-    begin_s = time.perf_counter()
-    speeds: dict[str, dict[str, float]] = {}
-    force: list[np.ndarray] = []
-    for name, speed in SPEEDS.items():
-        sessions = []
-        for seed in range(arguments.seed_base, arguments.seed_base + arguments.seeds):
-            if sys.stderr.isatty():
-                sys.stderr.write(f"\r{name} cm/s, seed {seed}   ")
-            sessions.append(score_session(seed, arguments.seconds, speed))
-        speeds[name] = summarise(sessions)
-        force += [np.asarray(session["force_n"]) for session in sessions]
-    result = {
-        "seed_base": arguments.seed_base,
-        "seeds": arguments.seeds,
-        "seconds": arguments.seconds,
-        "speeds": speeds,
-        "force_rmse_n": float(np.sqrt(np.mean(np.concatenate(force) ** 2))),
-        "took_s": time.perf_counter() - begin_s,
-    }
-    if sys.stderr.isatty():
-        sys.stderr.write("\r" + " " * 40 + "\r")
-    print(json.dumps(result) if arguments.json else table(result))
+    result, pooled = measure(arguments.parts, arguments.seed_base, arguments.broad)
+    if arguments.picture and pooled:
+        draw(pooled, arguments.picture)
+    print(json.dumps(result) if arguments.json else text(result))
     return 0
-
-
-def table(result: dict[str, Any]) -> str:
-    """Render the README's table (Markdown)."""
-    rows = {
-        "strokes": lambda s: f"{s['strokes']}",
-        "direction error, median / p95 (deg)": lambda s: (
-            f"{s['direction_median_deg']:.1f} / {s['direction_p95_deg']:.1f}"
-        ),
-        "within two stated standard uncertainties (%)": lambda s: f"{s['within_2_sigma_percent']:.0f}",
-        "missed / surplus strokes": lambda s: f"{s['missed']} / {s['surplus']}",
-        "length error, median / p95 (%)": lambda s: f"{s['length_median_percent']:.1f} / {s['length_p95_percent']:.1f}",
-        "force RMSE (N)": lambda s: f"{s['force_rmse_n']:.3f}",
-        "side right (%)": lambda s: f"{s['side_percent']:.0f}",
-        "zone right (%)": lambda s: f"{s['zone_percent']:.0f}",
-    }
-    speeds = result["speeds"]
-    lines = ["| | " + " | ".join(f"{name} cm/s" for name in speeds) + " |", "|---" * (len(speeds) + 1) + "|"]
-    lines += [f"| {label} | " + " | ".join(cell(s) for s in speeds.values()) + " |" for label, cell in rows.items()]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,11 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
     replay.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
 
+    analyse = add("analyse", "turn a recording or a JSON-lines capture into tables of samples, strokes and events")
+    analyse.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
+    analyse.add_argument("--out", type=Path, required=True, metavar="DIR", help="write to this new folder")
+    analyse.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+
     dashboard = add("dashboard", "open the dashboard")
     _add_radio(dashboard, "native")
     _add_device(dashboard)
@@ -115,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = commands.Options(**known)
     if arguments.command == "replay":
         return commands.guarded(lambda: commands.run_replay(arguments.file, options))
+    if arguments.command == "analyse":
+        return commands.guarded(lambda: commands.run_analyse(arguments.file, arguments.out, options))
     if arguments.command == "scan":
         return commands.guarded(lambda: commands.run_scan(options))
     if arguments.command == "dashboard" or (arguments.command == "demo" and not arguments.headless):

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from firmware_protocol.codec import ProtocolError, VersionError
 from firmware_protocol.zones import place_name
+from roller_host.analysis import analyse
 from roller_host.app import DEMO, DashboardSession, LiveRun, Options, open_world
+from roller_host.export import check_folder, export, summarise
+from roller_host.intake import open_file
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError, Found, LinkError, LinkState, NoDeviceError
 from roller_host.pipeline import Pipeline
@@ -25,7 +28,7 @@ from roller_host.sessions.folder import already_there, data_folder
 from roller_host.sessions.source import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Collection, Generator
     from pathlib import Path
 
     from roller_host.signal.estimates import Estimates, Stroke
@@ -124,8 +127,7 @@ def _report(result: dict[str, Any]) -> str:
             f"{result['lost_packets']} lost, {result['bad_payloads']} unreadable"
         ),
     ]
-    if result.get("recording"):
-        lines.append(f"recording: {result['recording']}")
+    lines += [f"{key}: {result[key]}" for key in ("recording", "out") if result.get(key)]
     return "\n".join(lines) + "\n"
 
 
@@ -175,8 +177,8 @@ def run_headless(options: Options) -> int:
         error = SessionError(live.problem)
     if error is None and live.pipeline.totals.packets == 0:
         error = live.pipeline.first_problem
-    if error is None:
-        _say_assumed(live.pipeline, "the roller")
+    if error is None and live.pipeline.totals.packets:
+        _say_assumed(live.pipeline.assumed, "the roller")
     result = live.summary() | ({"simulator": truth} if truth else {})
     return _finish(options, result, error, exit_code(error) if error else 0)
 
@@ -249,7 +251,7 @@ def run_replay(path: Path, options: Options) -> int:
         progress.clear()
         return _finish(options, {"recording": str(path)}, error, exit_code(error))
     progress.clear()
-    _say_assumed(pipeline, str(path))
+    _say_assumed(pipeline.assumed, str(path))
     result = pipeline.summary()
     # Compared as JSON, because that is how it was stored.
     matches = None if stored is None else json.loads(json.dumps(result)) == stored
@@ -260,10 +262,30 @@ def run_replay(path: Path, options: Options) -> int:
     return _finish(options, {**result, "recording": str(path), "matches_live": matches}, None, 0)
 
 
-def _say_assumed(pipeline: Pipeline, who: str) -> None:
-    if pipeline.assumed and pipeline.totals.packets:
-        assumed = ", ".join(sorted(pipeline.assumed))
-        sys.stderr.write(f"roller-host: {who} does not say its {assumed}: the reference device's is assumed\n")
+def run_analyse(path: Path, folder: Path, options: Options) -> int:
+    """Turn a recording or a capture into tables; returns the exit code."""
+    progress = _Progress()
+    try:
+        check_folder(folder)
+        opened = open_file(path)
+        analysis = analyse(opened, progress.show)
+        summary = summarise(analysis, opened)
+        export(analysis, summary, folder, progress.show)
+    except (SessionError, ProtocolError) as error:
+        progress.clear()
+        return _finish(options, {"file": str(path)}, error, exit_code(error))
+    progress.clear()
+    _say_assumed(analysis.assumed, str(path))
+    if "not understand" in opened.params_source:
+        sys.stderr.write(f"roller-host: {path}: parameters are the {opened.params_source}\n")
+    error = SessionError(analysis.problem) if analysis.problem else None
+    return _finish(options, {**summary, "out": str(folder)}, error, BAD_INPUT if error else 0)
+
+
+def _say_assumed(assumed: Collection[str], who: str) -> None:
+    if assumed:
+        names = ", ".join(sorted(assumed))
+        sys.stderr.write(f"roller-host: {who} does not say its {names}: the reference device's is assumed\n")
 
 
 def _check_readable(pipeline: Pipeline, path: Path) -> None:

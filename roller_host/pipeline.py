@@ -15,13 +15,16 @@ import numpy as np
 from firmware_protocol import arrays, codec, layout
 from firmware_protocol.codec import ProtocolError, VersionError
 from firmware_protocol.zones import PLACES, place_name
-from roller_host.signal.calibration import AlignState, DeviceModel, RawBlock, align_step
+from roller_host.signal.calibration import PATIENCE_S, AlignState, DeviceModel, RawBlock, align_step, hold_step
 from roller_host.signal.comfort import Cue, stale_cue
 from roller_host.signal.core import SignalParams, SignalState, after_gap, signal_step
 from roller_host.signal.estimates import Estimates, Gap, Stroke
+from roller_host.signal.stroke_list import StrokeList
 from roller_host.signal.timebase import TimebaseState, timebase_step
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from firmware_protocol.arrays import Packet
     from roller_host.signal.record import Record
 
@@ -33,7 +36,8 @@ MOST_WARNINGS = 10
 IMU6 = codec.STREAM_ID["IMU6"]
 EVENT = codec.STREAM_ID["EVENT"]
 NEEDED = {name: codec.STREAM_ID[name] for name in ("IMU6", "ROLL", "FORCE_RAW")}
-"""Streams without which there are no estimates."""
+"""Streams that the signal core works on. FORCE stands in for FORCE_RAW; without ROLL strokes have no length."""
+FORCE = codec.STREAM_ID["FORCE"]
 
 
 @dataclass
@@ -58,7 +62,7 @@ class Totals:
     force_sum_n: float = 0.0
     force_peak_n: float = 0.0
     duration_s: float = 0.0
-    strokes: list[Stroke] = field(default_factory=list[Stroke])
+    strokes: StrokeList = field(default_factory=StrokeList)
     cues: int = 0
     contact_s_by_place: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
 
@@ -82,8 +86,12 @@ class Pipeline:
         """What was wrong with the first STREAM payload that had to be skipped."""
         self._seen: set[int] = set()
         self._halves: dict[tuple[str, int], bytes] = {}
-        self._sizes: dict[int, int] = {}
+        self.sizes: dict[int, int] = {}
+        """Sample sizes, B, of streams that this version does not know, as the device gave them."""
         self._asked: dict[int, tuple[str, int]] = {}
+        self._masks: dict[int, int] = {}
+        self._offered: frozenset[int] | None = None
+        self._wanted = frozenset(NEEDED.values())
         self._restart_timeline()
         self._offset_s = 0.0
         self._told: set[str] = set()
@@ -94,6 +102,8 @@ class Pipeline:
         self._signal = SignalState()
         self._period_s: float | None = None
         self._last_imu_s: float | None = None
+        self._begin_s: float | None = None
+        self._came: set[int] = set()
 
     def feed(self, record: Record) -> Estimates | None:
         """Take in the next record, in order of arrival.
@@ -114,7 +124,7 @@ class Pipeline:
             elif record.source == "CONTROL":
                 self._control(record)
             elif record.source == "STREAM":
-                return self._stream(arrays.decode_packet(record.payload, self._sizes))
+                return self._stream(arrays.decode_packet(record.payload, self.sizes))
         except ProtocolError as error:
             if record.source == "INFO" and isinstance(error, VersionError):
                 raise
@@ -149,7 +159,9 @@ class Pipeline:
             stale = (stale_cue(self._signal.comfort, gaps[0].t_s),)
             self._cross_gap(placed.gap)
         self._measure_rate(packet, blocks)
+        self._expect(blocks)
         if self._period_s is None:
+            self._align = hold_step(self._align, blocks)
             return None
         samples, self._align = align_step(self.model, self._align, blocks)
         if not len(samples.t_s):
@@ -176,10 +188,25 @@ class Pipeline:
             begin_s = block.t_s[0] if self._last_imu_s is None else self._last_imu_s
             self.totals.imu_samples += len(block.t_s) - (self._last_imu_s is None)
             self.totals.imu_span_s += float(block.t_s[-1] - begin_s)
+            if self._period_s is None and self._last_imu_s is not None and block.t_s[0] > self._last_imu_s:
+                # A block of one sample states no period: then it is the time since the sample before.
+                self._period_s = float(block.t_s[0]) - self._last_imu_s
             self._last_imu_s = float(block.t_s[-1])
         if self._period_s is None:
             periods = [b.period_us for b in packet.blocks if b.stream_id == IMU6 and b.period_us]
             self._period_s = periods[0] * 1e-6 if periods else None
+
+    def _expect(self, blocks: list[RawBlock]) -> None:
+        """Wait for the streams that were asked for; after `PATIENCE_S` only for those that came."""
+        self._came.update(block.stream_id for block in blocks)
+        t_s = [block.t_s for block in blocks if len(block.t_s)]
+        if not t_s:
+            return
+        self._begin_s = float(min(t[0] for t in t_s)) if self._begin_s is None else self._begin_s
+        patient = max(t[-1] for t in t_s) < self._begin_s + PATIENCE_S
+        streams = frozenset((self._wanted if patient else frozenset[int]()) | self._came)
+        if streams != self.model.streams:
+            self.model = replace(self.model, streams=streams)
 
     def _add_up(self, estimates: Estimates) -> None:
         totals, period_s = self.totals, self._period_s or 0.0
@@ -188,7 +215,7 @@ class Pipeline:
         totals.duration_s = float(estimates.t_s[-1])
         totals.contact_samples += n_contact
         totals.cues += len(estimates.cues)
-        totals.strokes += estimates.strokes
+        totals.strokes.extend(estimates.strokes)
         for force_n in estimates.force_n[estimates.contact].tolist():
             # One by one: a sum over blocks would depend on where they end.
             totals.force_sum_n += force_n
@@ -204,6 +231,8 @@ class Pipeline:
             request = codec.decode_request(record.payload)
             if request.args is not None and codec.OP_NAME[request.op] in ("CAL_READ", "GEOMETRY_READ"):
                 self._asked[request.tag] = codec.OP_NAME[request.op], request.args.page
+            elif request.args is not None and codec.OP_NAME[request.op] == "START":
+                self._masks[request.tag] = request.args.stream_mask
             return
         response = codec.decode_response(record.payload)
         if response.reply is None:
@@ -213,7 +242,12 @@ class Pipeline:
             self._learn_scale(response.reply)
         elif name in ("CAL_READ", "GEOMETRY_READ") and response.tag in self._asked:
             self._learn_half(*self._asked.pop(response.tag), response.reply.half)
+        elif name == "STREAM_LIST":
+            self._offered = frozenset(response.reply.ids)
         elif name == "START":
+            mask = self._masks.pop(response.tag, None)
+            asked = NEEDED.values() if mask is None else [i for i in range(16) if mask >> i & 1]
+            self._wanted = frozenset(i for i in asked if self._offered is None or i in self._offered)
             if self._timebase.origin_us is not None:
                 self._offset_s = self.totals.duration_s + (self._period_s or 0.0)
             self._restart_timeline()
@@ -221,7 +255,7 @@ class Pipeline:
 
     def _learn_scale(self, reply: Any) -> None:
         if reply.stream_id not in codec.STREAM_FIELDS:
-            self._sizes[reply.stream_id] = reply.sample_size
+            self.sizes[reply.stream_id] = reply.sample_size
         if reply.stream_id == IMU6:
             self.model = replace(self.model, gyro_rad_s_per_count=reply.scale_a, acc_m_s2_per_count=reply.scale_b)
             self.assumed.discard("STREAM_INFO")
@@ -252,7 +286,7 @@ class Pipeline:
             "log_packets": totals.log_packets,
             "bad_payloads": totals.bad_payloads,
             "unknown_blocks": totals.unknown_blocks,
-            "missing_streams": [name for name, stream_id in NEEDED.items() if stream_id not in self._seen],
+            "missing_streams": missing_streams(self._seen),
             "duration_s": totals.duration_s,
             "strokes": len(totals.strokes),
             "contact_s": contact * period_s,
@@ -270,6 +304,15 @@ class Pipeline:
     def rate_hz(self) -> float | None:
         """Measured IMU rate by device time, Hz; None until two samples came."""
         return self.totals.imu_samples / self.totals.imu_span_s if self.totals.imu_span_s else None
+
+
+def missing_streams(seen: Collection[int]) -> list[str]:
+    """Names of the streams that are `NEEDED` and not among ``seen``."""
+    return [
+        name
+        for name, stream_id in NEEDED.items()
+        if stream_id not in seen and not (name == "FORCE_RAW" and FORCE in seen)
+    ]
 
 
 def stroke_json(stroke: Stroke) -> dict[str, object]:

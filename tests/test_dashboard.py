@@ -36,7 +36,26 @@ pytestmark = pytest.mark.qt_log_level_fail("WARNING")
 SIMULATED = RollerChoice("sim", "Simulated roller", "in this program, no hardware", simulated=True)
 REAL = RollerChoice("aa", "Roller 3F2A", "-58 dBm")
 STREAMING = LinkState(LinkPhase.STREAMING, device="Simulated roller")
-UP_OUT = Stroke(0.0, 1.2, 0.08, 34.0, 3.0, 34.0, 0.06, 0.08, 1.6, 2.0, 0.1, 0.9, "cheek", "left")
+UP_OUT = Stroke(
+    begin_s=0.0,
+    end_s=1.2,
+    decided_s=1.25,
+    length_m=0.08,
+    length_sigma_m=0.003,
+    direction_deg=34.0,
+    direction_sigma_deg=3.0,
+    confidence=0.99,
+    outward_deg=34.0,
+    speed_m_s=0.06,
+    speed_peak_m_s=0.08,
+    force_n=1.6,
+    force_peak_n=2.0,
+    force_sigma_n=0.1,
+    in_band_ratio=0.9,
+    zone="cheek",
+    side="left",
+    zone_confidence=0.9,
+)
 
 
 class Session:

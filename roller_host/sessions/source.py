@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from roller_host.sessions.capture import read_capture
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.store import Recording, open_recording
-from roller_host.signal.comfort import Band, ComfortParams
+from roller_host.signal.comfort import Band
 from roller_host.signal.core import SignalParams
-from roller_host.signal.force import ForceParams
-from roller_host.signal.strokes import StrokeParams
-from roller_host.signal.zones import ZoneParams
+from roller_host.signal.placing import GuidedPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +21,14 @@ if TYPE_CHECKING:
     from roller_host.signal.record import Record
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
+_PARTS = ("force", "comfort", "strokes", "zones")
 
 
 def params_json(params: SignalParams) -> str:
     """Parameters as JSON, for a recording to remember."""
     bands = [[*place, *band] for place, band in params.bands.items()]
-    parts = {name: asdict(getattr(params, name)) for name in ("force", "comfort", "strokes", "zones")}
-    return json.dumps({**parts, "bands": bands})
+    parts = {name: asdict(getattr(params, name)) for name in _PARTS}
+    return json.dumps({**parts, "bands": bands, "routine": [list(step) for step in params.routine]})
 
 
 def params_from_json(text: str) -> SignalParams:
@@ -42,20 +41,26 @@ def params_from_json(text: str) -> SignalParams:
     """
     try:
         parts: dict[str, Any] = json.loads(text)
-        numbers = [value for name in ("force", "comfort", "strokes", "zones") for value in parts[name].values()]
-        if not all(isinstance(value, int | float) for value in numbers):
-            raise TypeError("a value is no number")  # noqa: TRY301 - one message for all that can be wrong
         return SignalParams(
-            ForceParams(**parts["force"]),
-            ComfortParams(**parts["comfort"]),
-            StrokeParams(**parts["strokes"]),
-            ZoneParams(**parts["zones"]),
-            {(zone, side): Band(*thresholds) for zone, side, *thresholds in parts["bands"]},
+            **{name: _restored(getattr(SignalParams(), name), parts[name]) for name in _PARTS},
+            bands={(zone, side): Band(*thresholds) for zone, side, *thresholds in parts["bands"]},
+            routine=tuple(GuidedPlace(*step) for step in parts["routine"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SessionError(
             f"the parameters in the recording are not understood ({error}): use the version that made it"
         ) from error
+
+
+def _restored(default: Any, value: Any) -> Any:
+    """Parameters of the kind that ``default`` is, from JSON."""
+    if is_dataclass(default) and not isinstance(default, type):
+        return replace(default, **{name: _restored(getattr(default, name), one) for name, one in value.items()})
+    if isinstance(default, tuple):
+        return tuple(_restored(*pair) for pair in zip(default, value, strict=True))
+    if isinstance(value, int | float):
+        return value
+    raise TypeError(f"{value!r} is no number")
 
 
 def open_source(path: Path) -> tuple[Iterator[Record], SignalParams, Recording | None]:

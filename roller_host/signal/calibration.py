@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
 
 IMU6 = codec.STREAM_ID["IMU6"]
 ROLL = codec.STREAM_ID["ROLL"]
+FORCE = codec.STREAM_ID["FORCE"]
 FORCE_RAW = codec.STREAM_ID["FORCE_RAW"]
 PATIENCE_S = 5.0
 """How long samples are kept for a stream that has not begun, s."""
+TURN_COUNTS = 1 << 16
+"""ROLL wraps after this many counts, whatever the encoder behind it resolves: one turn of 16 bits (STREAMS)."""
+FORCE_N_PER_COUNT = 1e-3
+"""FORCE is in mN (STREAMS)."""
 
 
 @dataclass(frozen=True)
@@ -29,26 +35,39 @@ class DeviceModel:
     gyro_rad_s_per_count: float = reference.GYRO_RAD_S_PER_COUNT
     acc_m_s2_per_count: float = reference.ACC_M_S2_PER_COUNT
     roll_rad_per_count: float = reference.ROLL_RAD_PER_COUNT
+    streams: frozenset[int] = frozenset({IMU6, ROLL, FORCE_RAW})
+    """Ids of the streams that it sends. Samples wait for those named here and for no others."""
 
     @property
+    def has_encoder(self) -> bool:
+        """The roller's angle comes with the other streams."""
+        return ROLL in self.streams
+
+    @cached_property
     def axle(self) -> NDArray[np.float64]:
         """Unit vector along the axle, body frame, shape (3,)."""
         return _unit(self.geometry.axle_x, self.geometry.axle_y, self.geometry.axle_z)
 
-    @property
+    @cached_property
     def press(self) -> NDArray[np.float64]:
         """Unit vector into the skin, body frame, shape (3,)."""
         return _unit(self.geometry.press_x, self.geometry.press_y, self.geometry.press_z)
 
-    @property
+    @cached_property
     def forward(self) -> NDArray[np.float64]:
         """Unit vector of positive rolling, body frame, shape (3,)."""
         return np.cross(self.axle, self.press)
 
-    @property
+    @cached_property
+    def basis(self) -> NDArray[np.float64]:
+        """Axle, rolling direction and away from the skin as columns, body frame, shape (3, 3)."""
+        return np.stack([self.axle, self.forward, -self.press], axis=1)
+
+    @cached_property
     def lever_m(self) -> NDArray[np.float64]:
         """From the IMU to the axle, body frame, m, shape (3,)."""
-        return np.array([self.geometry.lever_x_m, self.geometry.lever_y_m, self.geometry.lever_z_m])
+        geometry = self.geometry
+        return np.array([geometry.lever_x_m, geometry.lever_y_m, geometry.lever_z_m])
 
 
 def _unit(*components: float) -> NDArray[np.float64]:
@@ -76,25 +95,42 @@ class Samples(NamedTuple):
     acc_m_s2: NDArray[np.float64]
     """Specific force, body frame, (n, 3)."""
     roll_rad: NDArray[np.float64]
-    """Roller angle against the handle, unwrapped, positive when rolling forward."""
+    """Roller angle against the handle, unwrapped, positive when rolling forward; NaN without an encoder."""
     cell_n: NDArray[np.float64]
     """Load on the cell, N: sensitivity applied, stored zero removed, head weight still in it."""
 
 
 class _Track(NamedTuple):
-    """Samples of a stream that wait for their partners."""
+    """Samples of a stream that wait for their partners, in counts."""
 
-    t_s: NDArray[np.float64]
-    values: NDArray[np.float64]
+    t_s: NDArray[np.float64] = np.zeros(0)
+    counts: NDArray[np.float64] = np.zeros(0)
+    """Shape (n,), of the IMU (n, 6); those of the encoder unwrapped, which is exact in whole numbers."""
 
 
 @dataclass(frozen=True)
 class AlignState:
     """Memory between packets: samples that wait until the slower streams have caught up."""
 
-    imu: _Track = field(default_factory=lambda: _Track(np.zeros(0), np.zeros((0, 6))))
-    roll: _Track = field(default_factory=lambda: _Track(np.zeros(0), np.zeros((0, 1))))
-    force: _Track = field(default_factory=lambda: _Track(np.zeros(0), np.zeros((0, 1))))
+    imu: _Track = field(default_factory=lambda: _Track(counts=np.zeros((0, 6))))
+    roll: _Track = field(default_factory=_Track)
+    force_raw: _Track = field(default_factory=_Track)
+    force: _Track = field(default_factory=_Track)
+    """The device's own force; waits only as long as no FORCE_RAW has come."""
+
+
+def hold_step(state: AlignState, blocks: list[RawBlock]) -> AlignState:
+    """Take in the blocks of a packet and let all samples wait, the last `PATIENCE_S` of each stream at most.
+
+    Parameters
+    ----------
+    state : AlignState
+        Waiting samples.
+    blocks : list of RawBlock
+        Next samples of each stream, in order of time.
+    """
+    state = _take(state, blocks)
+    return AlignState(*(_newest(track) for track in (state.imu, state.roll, state.force_raw, state.force)))
 
 
 def align_step(model: DeviceModel, state: AlignState, blocks: list[RawBlock]) -> tuple[Samples, AlignState]:
@@ -102,12 +138,13 @@ def align_step(model: DeviceModel, state: AlignState, blocks: list[RawBlock]) ->
 
     Values between two samples are interpolated linearly; an IMU sample waits until both neighbours are there, and one
     that can never have them (before the first sample of another stream) is dropped. How samples are divided into
-    packets changes nothing.
+    packets changes nothing. A device without ROLL gives no roller angle (NaN); one without FORCE_RAW is taken at its
+    word for the force (FORCE).
 
     Parameters
     ----------
     model : DeviceModel
-        Scales and records of the device.
+        Scales and records of the device, and the streams that it sends.
     state : AlignState
         Waiting samples. Begin with a new one after a gap.
     blocks : list of RawBlock
@@ -120,67 +157,81 @@ def align_step(model: DeviceModel, state: AlignState, blocks: list[RawBlock]) ->
     state : AlignState
         Memory for the next packet.
     """
-    imu, roll, force = state.imu, state.roll, state.force
-    for block in blocks:
-        counts = block.counts.astype(np.float64)
-        if block.stream_id == IMU6:
-            scale = [model.gyro_rad_s_per_count] * 3 + [model.acc_m_s2_per_count] * 3
-            imu = _append(imu, block.t_s, counts * np.array(scale))
-        elif block.stream_id == ROLL:
-            roll = _append(roll, block.t_s, _unwrap(model, roll, counts))
-        elif block.stream_id == FORCE_RAW:
-            newtons = (counts - model.calibration.zero_counts) * model.calibration.n_per_count
-            force = _append(force, block.t_s, newtons)
-    if not (len(imu.t_s) and len(roll.t_s) and len(force.t_s)):
-        waiting = AlignState(*(_newest(track) for track in (imu, roll, force)))
-        return _samples(imu, 0, 0, np.zeros(0), np.zeros(0)), waiting
-    begin = int(np.searchsorted(imu.t_s, max(roll.t_s[0], force.t_s[0])))
-    end = max(int(np.searchsorted(imu.t_s, min(roll.t_s[-1], force.t_s[-1]), side="right")), begin)
-    t_s = imu.t_s[begin:end]
-    samples = _samples(imu, begin, end, _between(t_s, roll), _between(t_s, force))
-    left = _Track(imu.t_s[end:], imu.values[end:])
-    return samples, AlignState(left, _tail(roll, t_s), _tail(force, t_s))
+    state = _take(state, blocks)
+    imu, roll = state.imu, state.roll
+    raw = FORCE_RAW in model.streams
+    force = state.force_raw if raw else state.force
+    partners = [roll, force] if model.has_encoder else [force]
+    if not (len(imu.t_s) and all(len(track.t_s) for track in partners)):
+        return _calibrated(model, imu, slice(0, 0), roll, force), hold_step(state, [])
+    begin = imu.t_s.searchsorted(max(track.t_s[0] for track in partners))
+    end = max(imu.t_s.searchsorted(min(track.t_s[-1] for track in partners), side="right"), begin)
+    done = slice(int(begin), int(end))
+    samples = _calibrated(model, imu, done, roll, force)
+    force = _tail(force, samples.t_s)
+    left = AlignState(
+        imu=_Track(imu.t_s[end:], imu.counts[end:]),
+        roll=_tail(roll, samples.t_s) if model.has_encoder else _Track(),
+        force_raw=force if raw else _Track(),
+        force=_Track() if raw else force,
+    )
+    return samples, left
 
 
-def _append(track: _Track, t_s: NDArray[np.float64], values: NDArray[np.float64]) -> _Track:
-    return _Track(np.concatenate([track.t_s, t_s]), np.concatenate([track.values, values]))
+def _take(state: AlignState, blocks: list[RawBlock]) -> AlignState:
+    """Append blocks to their tracks."""
+    imu, roll, force_raw, force = state.imu, state.roll, state.force_raw, state.force
+    for stream_id, t_s, counts in blocks:
+        if stream_id == IMU6:
+            imu = _append(imu, t_s, counts)
+        elif stream_id == ROLL:
+            roll = _append(roll, t_s, _unwrap(roll, counts[:, 0]))
+        elif stream_id == FORCE_RAW:
+            force_raw = _append(force_raw, t_s, counts[:, 0])
+        elif stream_id == FORCE and not len(force_raw.t_s):
+            force = _append(force, t_s, counts[:, 0])
+    return AlignState(imu, roll, force_raw, force)
 
 
-def _unwrap(model: DeviceModel, roll: _Track, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    angle = counts * (model.roll_rad_per_count * model.geometry.encoder_sign)
-    if not len(angle):
-        return angle
-    # Sample by sample from the one before, so that the division into blocks cannot show in the last bit.
-    unwrapped, last = np.empty_like(angle), float(roll.values[-1, 0] if len(roll.t_s) else angle[0, 0])
-    for i, value in enumerate(angle[:, 0].tolist()):
-        last += (value - last + np.pi) % (2 * np.pi) - np.pi
-        unwrapped[i, 0] = last
-    return unwrapped
+def _append(track: _Track, t_s: NDArray[np.float64], counts: NDArray[np.int32] | NDArray[np.float64]) -> _Track:
+    return _Track(np.concatenate([track.t_s, t_s]), np.concatenate([track.counts, counts], dtype=np.float64))
 
 
-def _between(t_s: NDArray[np.float64], track: _Track) -> NDArray[np.float64]:
-    after = np.clip(np.searchsorted(track.t_s, t_s), 1, max(len(track.t_s) - 1, 1))
-    if len(track.t_s) == 1:
-        return np.repeat(track.values[:, 0], len(t_s))
-    before = after - 1
-    share = (t_s - track.t_s[before]) / (track.t_s[after] - track.t_s[before])
-    return track.values[before, 0] * (1 - share) + track.values[after, 0] * share
+def _unwrap(roll: _Track, counts: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Counts without the jumps of whole turns, going on from those that wait."""
+    last = roll.counts[-1:] if len(roll.counts) else counts[:1]
+    half = TURN_COUNTS // 2
+    steps = (np.diff(counts, prepend=last) + half) % TURN_COUNTS - half
+    return np.asarray(last + np.cumsum(steps), np.float64)
+
+
+def _calibrated(model: DeviceModel, imu: _Track, done: slice, roll: _Track, force: _Track) -> Samples:
+    """Rows of the IMU in SI units, with the values of the slower streams at their times."""
+    t_s, counts = imu.t_s[done], imu.counts[done]
+    if not model.has_encoder:
+        roll_rad = np.full(len(t_s), np.nan)
+    elif len(t_s):
+        roll_rad = np.interp(t_s, *roll) * (model.roll_rad_per_count * model.geometry.encoder_sign)
+    else:
+        roll_rad = t_s
+    cell = np.interp(t_s, *force) if len(t_s) else t_s
+    if FORCE_RAW in model.streams:
+        cell_n = (cell - model.calibration.zero_counts) * model.calibration.n_per_count
+    else:
+        cell_n = cell * FORCE_N_PER_COUNT
+    gyro, acc = counts[:, :3] * model.gyro_rad_s_per_count, counts[:, 3:] * model.acc_m_s2_per_count
+    return Samples(t_s, gyro, acc, roll_rad, cell_n)
 
 
 def _tail(track: _Track, t_s: NDArray[np.float64]) -> _Track:
     """Keep what later samples may still need: from the last point at or before the newest finished sample."""
     if not len(t_s):
         return track
-    keep = max(int(np.searchsorted(track.t_s, t_s[-1], side="right")) - 1, 0)
-    return _Track(track.t_s[keep:], track.values[keep:])
+    keep = max(int(track.t_s.searchsorted(t_s[-1], side="right")) - 1, 0)
+    return _Track(track.t_s[keep:], track.counts[keep:])
 
 
 def _newest(track: _Track) -> _Track:
     """Keep the last seconds of a stream whose partners have not shown up: they may never."""
-    keep = int(np.searchsorted(track.t_s, track.t_s[-1] - PATIENCE_S)) if len(track.t_s) else 0
-    return _Track(track.t_s[keep:], track.values[keep:])
-
-
-def _samples(imu: _Track, begin: int, end: int, roll: NDArray[np.float64], force: NDArray[np.float64]) -> Samples:
-    values = imu.values[begin:end]
-    return Samples(imu.t_s[begin:end], values[:, :3], values[:, 3:], roll, force)
+    keep = int(track.t_s.searchsorted(track.t_s[-1] - PATIENCE_S)) if len(track.t_s) else 0
+    return _Track(track.t_s[keep:], track.counts[keep:])

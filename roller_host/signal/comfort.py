@@ -7,15 +7,18 @@ management in process control: ISA-18.2, OPC UA Part 9.
 
 from __future__ import annotations
 
+import bisect
 import enum
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+import numpy as np
 
-    import numpy as np
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
@@ -79,22 +82,49 @@ class ComfortParams:
     deadband_min_n: float = 0.1
     """Smallest deadband, N."""
     limit_on_delay_s: float = 0.1
-    """Time above the limit before it counts, s. Raising it means fewer and later alerts."""
+    """Time above the limit, less time below it, before it counts, s: a force that trembles about the limit counts once
+    it was above it more than below. Raising it means fewer and later alerts."""
     limit_off_delay_s: float = 0.3
     """Time below limit (or ceiling) minus deadband before it is over, s."""
 
 
-class _Latch(NamedTuple):
-    """One threshold with its memory: on or off, and since when the input asks for the other."""
+class Felt(NamedTuple):
+    """What is felt, per sample. Arrays have shape (n,)."""
 
-    on: bool = False
-    asked_s: float | None = None
+    t_s: NDArray[np.float64]
+    force_n: NDArray[np.float64]
+    """Filtered force, N."""
+    sure_n: NDArray[np.float64]
+    """Least force that is surely there, N: contact is decided by it. Differs from ``force_n`` while the zero is not
+    known."""
+    raw_n: NDArray[np.float64]
+    """Unfiltered force, N; only quoted in cues."""
+    overload: NDArray[np.bool_]
+    """The load cell is at the end of its range: the force is above any ceiling, whatever its number says."""
+
+    def part(self, begin: int, end: int) -> Felt:
+        """Samples from ``begin`` on, up to before ``end``."""
+        return Felt(
+            self.t_s[begin:end],
+            self.force_n[begin:end],
+            self.sure_n[begin:end],
+            self.raw_n[begin:end],
+            self.overload[begin:end],
+        )
 
 
 class ComfortState(NamedTuple):
-    """Memory between blocks: one latch each for contact, low, firm, limit, ceiling."""
+    """Memory between blocks."""
 
-    latches: tuple[_Latch, ...] = (_Latch(),) * 5
+    on: tuple[bool, ...] = (False,) * 5
+    """Whether the force is above contact, low, firm, limit, ceiling."""
+    above_s: float = 0.0
+    """Time spent above the limit less time below it since that became positive, s."""
+    below_limit_s: float = math.inf
+    below_ceiling_s: float = math.inf
+    """Since when the force has been below limit (ceiling) less deadband; inf while it is not."""
+    last: tuple[float, float] = (math.nan, math.nan)
+    """Time and force of the last sample."""
     level: Comfort = Comfort.NO_CONTACT
 
 
@@ -117,6 +147,8 @@ class Cue(NamedTuple):
     side: str
 
 
+_SLACK_S = 5e-7
+"""A delay of whole samples must not depend on rounding."""
 _EDGE_NAMES = ("contact threshold", "low end of the band", "firm end of the band", "limit", "ceiling")
 
 
@@ -125,57 +157,108 @@ def band_of(bands: Mapping[tuple[str, str], Band], zone: str, side: str) -> Band
     return bands.get((zone, side)) or STARTING_BANDS[zone]
 
 
-def _latch_step(latch: _Latch, force_n: float, t_s: float, edge: tuple[float, float, float, float]) -> _Latch:
-    on_n, off_n, on_delay_s, off_delay_s = edge
-    if latch.on:
-        asks, delay_s = force_n < off_n, off_delay_s
-    else:
-        asks, delay_s = force_n > on_n, on_delay_s
-    if not asks:
-        return latch if latch.asked_s is None else _Latch(latch.on)
-    asked_s = t_s if latch.asked_s is None else latch.asked_s
-    # Half a microsecond of slack: a delay of whole samples must not depend on rounding.
-    return _Latch(not latch.on) if t_s - asked_s >= delay_s - 5e-7 else _Latch(latch.on, asked_s)
+class _Edge(NamedTuple):
+    on_n: float
+    off_n: float
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
 
 
-def _edges(params: ComfortParams, band: Band) -> tuple[tuple[float, float, float, float], ...]:
+@functools.lru_cache(maxsize=64)
+def _edges(params: ComfortParams, band: Band) -> tuple[_Edge, ...]:
+    """Contact, low, firm, limit, ceiling."""
+
     def off(threshold_n: float) -> float:
         return threshold_n - max(params.deadband_ratio * threshold_n, params.deadband_min_n)
 
     off_delay_s = params.limit_off_delay_s
     return (
-        (params.contact_on_n, params.contact_off_n, 0.0, 0.0),
-        (band.low_n, off(band.low_n), 0.0, 0.0),
-        (band.firm_n, off(band.firm_n), 0.0, 0.0),
-        (band.limit_n, off(band.limit_n), params.limit_on_delay_s, off_delay_s),
-        (band.ceiling_n, off(band.ceiling_n), 0.0, off_delay_s),
+        _Edge(params.contact_on_n, params.contact_off_n),
+        _Edge(band.low_n, off(band.low_n)),
+        _Edge(band.firm_n, off(band.firm_n)),
+        _Edge(band.limit_n, off(band.limit_n), params.limit_on_delay_s, off_delay_s),
+        _Edge(band.ceiling_n, off(band.ceiling_n), 0.0, off_delay_s),
     )
 
 
-def _level(latches: Sequence[_Latch]) -> Comfort:
-    if not latches[0].on:
-        return Comfort.NO_CONTACT
-    return Comfort(1 + max((i for i in range(1, 5) if latches[i].on), default=0))
+def _time_above(last: tuple[float, float], t_s: float, force_n: float, limit_n: float) -> float:
+    """Time above a limit less time below it since the last sample, s, the force taken as a straight line between."""
+    last_s, last_n = last
+    if not last_s < t_s:
+        return 0.0
+    high_n, low_n = max(force_n, last_n) - limit_n, min(force_n, last_n) - limit_n
+    if high_n <= 0:
+        return last_s - t_s
+    return (t_s - last_s) * (1.0 if low_n >= 0 else (high_n + low_n) / (high_n - low_n))
+
+
+def _over(since_s: float, t_s: float, force_n: float, edge: _Edge) -> tuple[bool, float]:
+    """Whether a threshold with a delay is left, and since when the force has been below its deadband."""
+    since_s = min(since_s, t_s) if force_n < edge.off_n else math.inf
+    return t_s - since_s >= edge.off_delay_s - _SLACK_S, since_s
+
+
+def _sample_step(
+    state: ComfortState, edges: tuple[_Edge, ...], sample: tuple[float, float, float, bool]
+) -> ComfortState:
+    """Take in one sample: time, force, sure force, overload."""
+    t_s, force_n, sure_n, overload = sample
+    contact, low, firm, limit, ceiling = state.on
+    _, above_s, below_limit_s, below_ceiling_s, last, _ = state
+    now = t_s, force_n
+    at_contact, at_low, at_firm, at_limit, at_ceiling = edges
+    contact = overload or (sure_n >= at_contact.off_n if contact else sure_n > at_contact.on_n)
+    if not contact:
+        # The next touch begins anew: a light one soon after a hard one is light.
+        return ComfortState(last=now)
+    low = force_n >= at_low.off_n if low else force_n > at_low.on_n
+    firm = force_n >= at_firm.off_n if firm else force_n > at_firm.on_n
+    if limit:
+        ended, below_limit_s = _over(below_limit_s, t_s, force_n, at_limit)
+        limit = not ended
+    else:
+        above_s = max(above_s + _time_above(last, t_s, force_n, at_limit.on_n), 0.0)
+        limit = force_n > at_limit.on_n and above_s >= at_limit.on_delay_s - _SLACK_S
+        below_limit_s, above_s = math.inf, 0.0 if limit else above_s
+    if ceiling and not overload:
+        ended, below_ceiling_s = _over(below_ceiling_s, t_s, force_n, at_ceiling)
+        ceiling = not ended
+    else:
+        ceiling, below_ceiling_s = overload or force_n > at_ceiling.on_n, math.inf
+    on = contact, low, firm, limit, ceiling
+    level = Comfort(1 + max((i for i in range(1, 5) if on[i]), default=0))
+    return ComfortState(on, above_s, below_limit_s, below_ceiling_s, now, level)
+
+
+def _waits(state: ComfortState, edges: tuple[_Edge, ...]) -> bool:
+    """Something changes with time alone."""
+    contact, _, _, limit, _ = state.on
+    begins = contact and not limit and (state.above_s > 0 or state.last[1] > edges[3].on_n)
+    return begins or state.below_limit_s < math.inf or state.below_ceiling_s < math.inf
 
 
 def _cue(
     t_s: float,
     change: tuple[Comfort, Comfort],
     forces_n: tuple[float, float],
-    edges: Sequence[tuple[float, float, float, float]],
+    edges: tuple[_Edge, ...],
     place: tuple[str, str],
+    *,
+    overload: bool,
 ) -> Cue:
     """Explain a change: going up, the highest threshold passed decided; going down, the lowest one left."""
     before, now = change
+    if overload:
+        return Cue(t_s, now, before, *forces_n, math.nan, "the load cell is at the end of its range", *place)
     if before is Comfort.STALE:
         return Cue(t_s, now, before, *forces_n, math.nan, "samples came again after a gap", *place)
     rising = now > before
     i = int(now) - 1 if rising else int(now)
-    on_n, off_n, on_delay_s, off_delay_s = edges[i]
-    delay_s = on_delay_s if rising else off_delay_s
+    edge = edges[i]
+    delay_s = edge.on_delay_s if rising else edge.off_delay_s
     rule = f"rose above the {_EDGE_NAMES[i]}" if rising else f"fell below the {_EDGE_NAMES[i]}, less its deadband"
     rule += f", for {delay_s * 1000:.0f} ms" if delay_s else ""
-    return Cue(t_s, now, before, *forces_n, on_n if rising else off_n, rule, *place)
+    return Cue(t_s, now, before, *forces_n, edge.on_n if rising else edge.off_n, rule, *place)
 
 
 def stale_cue(state: ComfortState, t_s: float) -> Cue:
@@ -184,12 +267,7 @@ def stale_cue(state: ComfortState, t_s: float) -> Cue:
 
 
 def comfort_step(
-    params: ComfortParams,
-    state: ComfortState,
-    t_s: NDArray[np.float64],
-    force_n: NDArray[np.float64],
-    force_raw_n: NDArray[np.float64],
-    place: tuple[str, str, Band],
+    params: ComfortParams, state: ComfortState, felt: Felt, place: tuple[str, str, Band]
 ) -> tuple[list[Comfort], list[Cue], ComfortState]:
     """Decide the comfort state of each sample.
 
@@ -199,12 +277,8 @@ def comfort_step(
         Tuning.
     state : ComfortState
         Memory from the block before.
-    t_s : ndarray, shape (n,)
-        Sample times, s.
-    force_n : ndarray, shape (n,)
-        Filtered force, N.
-    force_raw_n : ndarray, shape (n,)
-        Unfiltered force, N; only quoted in cues.
+    felt : Felt
+        n samples.
     place : (zone, side, Band)
         Where the roller is, and the thresholds that hold there. May change between blocks.
 
@@ -219,18 +293,31 @@ def comfort_step(
     """
     zone, side, band = place
     edges = _edges(params, band)
-    latches, level = list(state.latches), state.level
+    changes = _changes(edges, felt)
+    columns = [column.tolist() for column in (felt.t_s, felt.force_n, felt.sure_n, felt.overload)]
+    samples = list(zip(*columns, strict=True))
     comfort: list[Comfort] = []
     cues: list[Cue] = []
-    for t, force, raw in zip(t_s.tolist(), force_n.tolist(), force_raw_n.tolist(), strict=True):
-        for i, edge in enumerate(edges):
-            latches[i] = _latch_step(latches[i], force, t, edge)
-        if not latches[0].on:
-            # The next touch begins anew: a light one soon after a hard one is light.
-            latches = list(ComfortState().latches)
-        now = _level(latches)
-        if now is not level:
-            cues.append(_cue(t, (level, now), (raw, force), edges, (zone, side)))
-            level = now
-        comfort.append(level)
-    return comfort, cues, ComfortState(tuple(latches), level)
+    while (i := len(comfort)) < len(samples):
+        level, state = state.level, _sample_step(state, edges, samples[i])
+        if state.level is not level:
+            t_s, force_n, _, overload = samples[i]
+            forces_n = float(felt.raw_n[i]), force_n
+            cues.append(_cue(t_s, (level, state.level), forces_n, edges, (zone, side), overload=overload))
+        end = i + 1
+        if not _waits(state, edges):
+            # Nothing happens until the force crosses a threshold.
+            end = changes[bisect.bisect_right(changes, i)]
+            state = state._replace(last=samples[end - 1][:2])
+        comfort += [state.level] * (end - i)
+    return comfort, cues, state
+
+
+def _changes(edges: tuple[_Edge, ...], felt: Felt) -> list[int]:
+    """Samples that lie between other thresholds than the one before them; the number of samples stands at the end."""
+    contact, *others = edges
+    # Up a threshold counts when it is exceeded, down when it is fallen short of.
+    levels = sorted([edge.on_n for edge in others] + [math.nextafter(edge.off_n, -math.inf) for edge in others])
+    code = np.searchsorted(levels, felt.force_n) * 8
+    code += 4 * felt.overload + 2 * (felt.sure_n > contact.on_n) + (felt.sure_n >= contact.off_n)
+    return [*(np.flatnonzero(code[1:] != code[:-1]) + 1).tolist(), len(code)]

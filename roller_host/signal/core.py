@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firmware_protocol.zones import PLACES
-from roller_host.signal.comfort import Band, Comfort, ComfortParams, ComfortState, Cue, band_of, comfort_step
+from roller_host.signal.comfort import Band, Comfort, ComfortParams, ComfortState, Cue, Felt, band_of, comfort_step
 from roller_host.signal.estimates import Estimates
 from roller_host.signal.force import UNKNOWN_ZERO_N, ForceParams, ForceState, force_step
-from roller_host.signal.orientation import Orientation, orientation_step, restart
+from roller_host.signal.force import after_gap as force_after_gap
+from roller_host.signal.inertial import InertialParams, InertialState, inertial_step
+from roller_host.signal.orientation import orientation_step, restart
 from roller_host.signal.strokes import StrokeInput, StrokeParams, StrokeState, stroke_step
-from roller_host.signal.zones import ZoneParams, ZoneState, zone_step
+from roller_host.signal.strokes import after_gap as strokes_after_gap
+from roller_host.signal.zones import ZoneInput, ZoneParams, ZoneState, zone_step
+from roller_host.signal.zones import after_gap as zones_after_gap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from roller_host.signal.calibration import DeviceModel, Samples
+    from roller_host.signal.placing import GuidedPlace
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,13 @@ class SignalParams:
     force: ForceParams = field(default_factory=ForceParams)
     comfort: ComfortParams = field(default_factory=ComfortParams)
     strokes: StrokeParams = field(default_factory=StrokeParams)
+    inertial: InertialParams = field(default_factory=InertialParams)
+    """Strokes of a device without an encoder."""
     zones: ZoneParams = field(default_factory=ZoneParams)
     bands: Mapping[tuple[str, str], Band] = field(default_factory=dict[tuple[str, str], Band])
     """Personal thresholds by (zone, side); places without one use the starting points."""
+    routine: tuple[GuidedPlace, ...] = ()
+    """Routine that the person has been asked to follow, as `placing.guided` makes it; empty: free-hand."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,8 @@ class SignalState:
     force: ForceState = field(default_factory=ForceState)
     comfort: ComfortState = field(default_factory=ComfortState)
     strokes: StrokeState = field(default_factory=StrokeState)
+    inertial: InertialState = field(default_factory=InertialState)
     zones: ZoneState = field(default_factory=ZoneState)
-    touched: bool = False
-    """The skin was touched at least once since the zero was found."""
 
 
 SHORT_GAP_S = 0.3
@@ -69,14 +75,15 @@ def after_gap(state: SignalState, period_s: float, gap_s: float) -> SignalState:
     """
     state = replace(
         state,
-        force=state.force._replace(filter_zi=None, last_rate=None, still_since_s=None),
+        force=force_after_gap(state.force),
         comfort=ComfortState(level=Comfort.STALE),
-        strokes=StrokeState(),
-        zones=state.zones._replace(n_samples=0),
+        strokes=strokes_after_gap(state.strokes),
+        inertial=InertialState(),
+        zones=zones_after_gap(state.zones),
     )
     if gap_s <= SHORT_GAP_S or state.orientation is None:
         return state
-    return replace(state, orientation=restart(state.orientation, period_s), zones=ZoneState(), touched=False)
+    return replace(state, orientation=restart(state.orientation, period_s), zones=ZoneState())
 
 
 def signal_step(
@@ -110,50 +117,66 @@ def signal_step(
     force, force_state = force_step(params.force, model, state.force, samples, orientation.rate_rad_s, fs_hz)
     # Until the zero is known, only a force that is surely there counts.
     sure_n = np.where(force.zero_found, force.force_n, force.force_n - 2 * UNKNOWN_ZERO_N)
-    normal = -np.einsum("nij,j->ni", orientation.rotation, model.press)
-    first_touch = force.zero_found & (sure_n > params.comfort.contact_on_n)
-    touched = np.logical_or.accumulate(first_touch) | state.touched
-    # A moment's rest on the way to the skin is no start pose: it has to be held.
-    start_pose = force.still & _upright(model, orientation) & ~touched
-    touching = sure_n > params.comfort.contact_off_n
-    places, zone_state = zone_step(params.zones, state.zones, normal, touching, start_pose, fs_hz)
-    comfort, cues, comfort_state = _comfort(params, state.comfort, (samples.t_s, sure_n, force.raw_n), places)
-    motion, strokes, stroke_state = stroke_step(
-        params.strokes,
+    where, zone_state = zone_step(
+        params.zones,
         model,
-        state.strokes,
-        StrokeInput(
-            samples.t_s, samples.roll_rad, orientation.rotation, force.force_n, force.sigma_n, comfort, places
+        state.zones,
+        ZoneInput(
+            orientation.rotation,
+            orientation.rate_rad_s,
+            samples.acc_m_s2,
+            samples.roll_rad if model.has_encoder else np.zeros(len(samples.t_s)),
+            sure_n > params.comfort.contact_off_n,
         ),
-        fs_hz,
-    )  # fmt: skip
+        period_s,
+        params.routine,
+    )
+    places: list[int] = where.live.tolist()
+    felt = Felt(samples.t_s, force.force_n, sure_n, force.raw_n, force.overload)
+    comfort, cues, comfort_state = _comfort(params, state.comfort, felt, places)
+    moved = StrokeInput(
+        samples.t_s,
+        samples.roll_rad,
+        orientation.rate_rad_s,
+        samples.acc_m_s2,
+        orientation.rotation,
+        where.up,
+        force.force_n,
+        force.sigma_n,
+        comfort,
+        where.settled,
+        where.confidence,
+    )
+    stroke_state, inertial_state = state.strokes, state.inertial
+    if model.has_encoder:
+        detected, stroke_state = stroke_step(params.strokes, model, stroke_state, moved, fs_hz)
+    else:
+        detected, inertial_state = inertial_step(params.inertial, model, inertial_state, moved, fs_hz)
     zone, side = PLACES[places[-1]] if places[-1] >= 0 else ("", "")
     estimates = Estimates(
         t_s=samples.t_s,
         force_n=force.force_n,
         force_sigma_n=force.sigma_n,
         contact=np.array([c is not Comfort.NO_CONTACT for c in comfort]),
-        speed_m_s=motion.speed_m_s,
-        direction_deg=motion.direction_deg,
+        speed_m_s=detected.motion.speed_m_s,
+        direction_deg=detected.motion.direction_deg,
         comfort=tuple(comfort),
         places=tuple(places),
         zone=zone,
         side=side,
-        strokes=tuple(strokes),
+        strokes=tuple(detected.strokes),
+        evidence=tuple(detected.evidence),
         cues=tuple(cues),
+        heading_sigma_deg=float(where.heading_sigma_deg[-1]),
+        saturated=force.saturated,
     )
     return estimates, SignalState(
-        orientation_state, force_state, comfort_state, stroke_state, zone_state, bool(touched[-1])
+        orientation_state, force_state, comfort_state, stroke_state, inertial_state, zone_state
     )
-
-
-def _upright(model: DeviceModel, orientation: Orientation) -> NDArray[np.bool_]:
-    """Handle down."""
-    return np.asarray(np.einsum("nj,j->n", orientation.rotation[:, 2], model.forward) > 0.8, np.bool_)
 
 
 def _comfort(
-    params: SignalParams, state: ComfortState, columns: tuple[NDArray[np.float64], ...], places: list[int]
+    params: SignalParams, state: ComfortState, felt: Felt, places: list[int]
 ) -> tuple[list[Comfort], list[Cue], ComfortState]:
     """Run the comfort states with the thresholds of each sample's place."""
     comfort: list[Comfort] = []
@@ -163,8 +186,7 @@ def _comfort(
         end = begin + len(list(run))
         zone, side = PLACES[place] if place >= 0 else ("", "")
         where = zone, side, band_of(params.bands, zone, side)
-        t_s, force_n, raw_n = (column[begin:end] for column in columns)
-        levels, changes, state = comfort_step(params.comfort, state, t_s, force_n, raw_n, where)
+        levels, changes, state = comfort_step(params.comfort, state, felt.part(begin, end), where)
         comfort += levels
         cues += changes
         begin = end

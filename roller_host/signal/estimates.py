@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from roller_host.signal.comfort import Comfort, Cue
+    from roller_host.signal.grip import Evidence
 
 
 class Gap(NamedTuple):
@@ -28,12 +31,18 @@ class Stroke(NamedTuple):
 
     begin_s: float
     end_s: float
+    decided_s: float
+    """Time of the sample at which its end was decided, s."""
     length_m: float
-    """Rolled length, m."""
+    """Way of the contact point over the skin, m."""
+    length_sigma_m: float
+    """Standard uncertainty of the length, m."""
     direction_deg: float
     """Angle from face-up in the tangent plane, -180 to 180, positive toward the person's left; NaN when not defined."""
     direction_sigma_deg: float
     """Standard uncertainty of the direction, degrees."""
+    confidence: float
+    """Probability that the direction is right within 22.5 degrees, 0 to 1."""
     outward_deg: float
     """The same angle with outward (away from the midline) positive; NaN when the side is not known."""
     speed_m_s: float
@@ -49,6 +58,8 @@ class Stroke(NamedTuple):
     zone: str
     """Name from ``zones.ZONES``, or ``""`` when not known."""
     side: str
+    zone_confidence: float = 0.0
+    """Probability that zone and side are right, 0 to 1; 0 when not known."""
 
 
 @dataclass(frozen=True)
@@ -74,5 +85,11 @@ class Estimates:
     side: str
     strokes: tuple[Stroke, ...] = ()
     """Strokes that ended in this block."""
+    evidence: tuple[Evidence, ...] = ()
+    """What each of them says about the grip, for `grip.look_back`; empty when they come from the IMU alone."""
     cues: tuple[Cue, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    heading_sigma_deg: float = math.inf
+    """Standard uncertainty of where the face looks, at the end of the block, degrees; infinite before a start pose."""
+    saturated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """Load cell or IMU clipped: the force may be far off, whatever its number says."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,51 +12,89 @@ import numpy as np
 from firmware_protocol.zones import PLACES
 from roller_host.signal.comfort import Comfort
 from roller_host.signal.estimates import Stroke
-from roller_host.signal.lowpass import lowpass_step
+from roller_host.signal.force import peak_n
+from roller_host.signal.grip import (
+    GRAVITY_M_S2,
+    Evidence,
+    GripParams,
+    GripState,
+    Passage,
+    along_rolling_rad,
+    gather,
+    grip_step,
+    look_back,
+    path_of,
+)
+from roller_host.signal.skin import curvature_per_m
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from roller_host.signal.calibration import DeviceModel
+    from roller_host.signal.grip import Path
 
 
 @dataclass(frozen=True)
 class StrokeParams:
     """Tuning of the stroke detector."""
 
-    low_pass_hz: float = 12.0
-    """Cut-off for the rolled distance, Hz. Lowering it rejects encoder jitter and finds reversals later."""
+    follow_s: float = 0.02
+    """Time constant with which the followed way trusts the encoder over the accelerometer, s. Raising it rejects
+    encoder jitter and lets vibration in."""
     reversal_m: float = 0.5e-3
     """The roller has turned back once it is this far from its extreme, m. Raising it rejects jitter and finds
     reversals later."""
     shortest_m: float = 0.012
     """Shorter movements are no strokes, m."""
     edge_m: float = 0.3e-3
-    """A stroke begins and ends this far inside its extremes, m: dwell does not count."""
+    """Motion is sure this far inside the extremes, m: dwell does not count."""
+    carried_m: float = 0.2e-3
+    """Skin goes along with the roller this far before the roller rolls, m."""
+    unseen_s: float = 0.2
+    """A stroke begins and ends no farther than this outside of what is surely motion, s."""
     longest_s: float = 20.0
     """A contact without a reversal is cut after this time, s, so that memory stays bounded."""
+    speed_s: float = 0.05
+    """The shown speed is that over this time, s."""
     moving_m_s: float = 0.01
     """Below this speed the direction of motion is not defined, m/s."""
-    skew_deg: float = 6.5
-    """Angle between rolling direction and path that the direction's uncertainty assumes, standard deviation."""
-    sway_deg: float = 3.0
-    """Head motion and orientation error that it assumes, standard deviation."""
+    sway_deg: float = 1.7
+    """Error of "up", from head motion, orientation and mounting of the IMU, standard deviation."""
+    within_deg: float = 22.5
+    """Confidence is the probability that the direction is right within this."""
+    grip: GripParams = field(default_factory=GripParams)
 
 
-_COLUMNS = 9  # time, rolled distance, step up, step left, flatness, force, force sigma, in band, place
+_MARGIN = 4  # samples around a stroke that its regression may use
+_T, _PATH, _WAY, _RATE, _ACC, _AXES, _UP = 0, 1, 2, slice(3, 6), slice(6, 9), slice(9, 18), slice(18, 21)
+_FORCE, _SIGMA, _IN_BAND, _PLACE, _PLACE_CONFIDENCE = 21, 22, 23, 24, 25
+_COLUMNS = 26
 
 
 class StrokeState(NamedTuple):
     """Memory between blocks."""
 
-    filter_zi: NDArray[np.float64] | None = None
-    last_m: float | None = None
+    way_m: tuple[float, ...] = ()
+    """Last values of the axle's way as followed, as many as the shown speed needs."""
+    speed_m_s: float = 0.0
+    """Speed as followed."""
+    turned_rad: float = 0.0
+    """Turn of the handle about the axle since the beginning."""
     pending: NDArray[np.float64] = np.zeros((0, _COLUMNS))
-    """Samples since the contact or the reversal that began the movement under way."""
+    """Samples since the contact or the reversal that began the movement under way, and a few before."""
+    begin: int = 0
+    """Row of ``pending`` at which that movement began."""
     extreme: int = 0
-    """Row of ``pending`` at which the movement was farthest."""
+    """Row at which the movement was farthest."""
     sign: int = 0
     """Sense of the movement, 0 until it shows."""
+    lifted: bool = True
+    """No stroke came since the last touch-down."""
+    ended_s: float = -math.inf
+    """End of the last stroke: no other one begins before it."""
+    grip: GripState = GripState()
 
 
 class Motion(NamedTuple):
@@ -73,48 +111,35 @@ class StrokeInput(NamedTuple):
 
     t_s: NDArray[np.float64]
     roll_rad: NDArray[np.float64]
+    rate_rad_s: NDArray[np.float64]
+    """Angular rate less its bias, body frame, (n, 3)."""
+    acc_m_s2: NDArray[np.float64]
+    """Specific force, body frame, (n, 3)."""
     rotation: NDArray[np.float64]
     """World from body, (n, 3, 3)."""
+    up: NDArray[np.float64]
+    """Face-up in the world, unit vectors, (n, 3)."""
     force_n: NDArray[np.float64]
     force_sigma_n: NDArray[np.float64]
     comfort: list[Comfort]
-    places: list[int]
+    places: NDArray[np.int64]
+    """Settled places (see ``zones.Zones``)."""
+    place_confidence: NDArray[np.float64]
+    """Their probability."""
 
 
-def _delay_s(params: StrokeParams) -> float:
-    """Group delay of the low-pass at low frequencies: that of a second-order Butterworth filter."""
-    return math.sqrt(2.0) / (2 * math.pi * params.low_pass_hz)
+class Detected(NamedTuple):
+    """What a block brought."""
 
-
-def tangent_axes(rotation: NDArray[np.float64], model: DeviceModel) -> NDArray[np.float64]:
-    """Components of the rolling direction in the tangent plane, and how well "up" is defined there.
-
-    The plane is the one across the press axis; up is the world's, which is the face's while the person sits upright.
-
-    Parameters
-    ----------
-    rotation : ndarray, shape (n, 3, 3)
-        World from body.
-    model : DeviceModel
-        Geometry.
-
-    Returns
-    -------
-    ndarray, shape (n, 3)
-        Up, left, and the sine of the angle between the normal and the vertical.
-    """
-    normal = -np.einsum("nij,j->ni", rotation, model.press)
-    rolling = np.einsum("nij,j->ni", rotation, model.forward)
-    flat = np.sqrt(np.maximum(1.0 - normal[:, 2] ** 2, 1e-6))
-    up = rolling[:, 2] / flat
-    # left = up x normal; its product with the rolling direction needs no more than two components.
-    left = (normal[:, 0] * rolling[:, 1] - normal[:, 1] * rolling[:, 0]) / flat
-    return np.stack([up, left, flat], axis=1)
+    motion: Motion
+    strokes: list[Stroke]
+    evidence: list[Evidence]
+    """Of each stroke: what its estimate can be improved from after the session."""
 
 
 def stroke_step(
     params: StrokeParams, model: DeviceModel, state: StrokeState, samples: StrokeInput, fs_hz: float
-) -> tuple[Motion, list[Stroke], StrokeState]:
+) -> tuple[Detected, StrokeState]:
     """Follow the roller over one block.
 
     Parameters
@@ -124,7 +149,7 @@ def stroke_step(
     model : DeviceModel
         Geometry.
     state : StrokeState
-        Memory from the block before. Begin with a new one after a gap: no stroke spans it.
+        Memory from the block before. Begin with that of `after_gap` after a gap: no stroke spans it.
     samples : StrokeInput
         n > 0 samples.
     fs_hz : float
@@ -132,53 +157,164 @@ def stroke_step(
 
     Returns
     -------
-    motion : Motion
-        One per sample; lags by the group delay of the low-pass.
-    strokes : list of Stroke
-        Strokes that ended in this block.
+    detected : Detected
+        Motion of every sample, and strokes that ended in this block.
     state : StrokeState
         Memory for the next block.
     """
-    rolled_m = samples.roll_rad * model.geometry.roller_radius_m
-    # The axes pass the same filter as the distance, so that both lag alike.
-    columns = np.column_stack([rolled_m, tangent_axes(samples.rotation, model)])
-    smooth, zi = lowpass_step(params.low_pass_hz, fs_hz, state.filter_zi, columns)
-    smooth_m, up, left, flat = smooth.T
-    steps = smooth_m - np.concatenate([[smooth_m[0] if state.last_m is None else state.last_m], smooth_m[:-1]])
-    speed = steps * fs_hz
-    in_band = [c is Comfort.COMFORTABLE for c in samples.comfort]
-    rows = np.column_stack(
-        [
-            samples.t_s,
-            smooth_m,
-            steps * up,
-            steps * left,
-            flat,
-            samples.force_n,
-            samples.force_sigma_n,
-            in_band,
-            samples.places,
-        ]
-    )
-    contact = np.array([c is not Comfort.NO_CONTACT for c in samples.comfort])
-    moving = contact & (np.abs(speed) > params.moving_m_s)
-    angle = np.degrees(np.arctan2(left * np.sign(speed), up * np.sign(speed)))
-    strokes, state = _cut(params, state._replace(filter_zi=zi, last_m=float(smooth_m[-1])), rows, contact.tolist())
-    return Motion(speed, np.where(moving, angle, np.nan)), strokes, state
+    rows, speed, state = _rows(params, model, state, samples, fs_hz)
+    contact = [c is not Comfort.NO_CONTACT for c in samples.comfort]
+    before = _held(params, state.grip)
+    harvest = _Harvest(params, model, fs_hz, state)
+    state = _cut(harvest, params, state, rows, contact)
+    skew, pitch = np.full(len(rows), before[0]), np.full(len(rows), before[1])
+    for row, grip in harvest.changes:
+        skew[row:], pitch[row:] = _held(params, grip)
+    moving = np.array(contact) & (np.abs(speed) > params.moving_m_s)
+    angle = _angle_deg(rows, skew, pitch, np.sign(speed))
+    return Detected(Motion(speed, np.where(moving, angle, np.nan)), harvest.strokes, harvest.evidence), state
+
+
+def after_gap(state: StrokeState) -> StrokeState:
+    """Memory with which to go on after missing samples: roller and person are still the same, the grip is not."""
+    return StrokeState(grip=state.grip._replace(out=None, forward=None))
+
+
+def _rows(
+    params: StrokeParams, model: DeviceModel, state: StrokeState, samples: StrokeInput, fs_hz: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], StrokeState]:
+    """Columns of the block, and the speed."""
+    n, basis = len(samples.t_s), model.basis
+    rate = np.einsum("ij,jk->ik", samples.rate_rad_s, basis)
+    # With what was before as its first value, the sum has the same bits however the samples are divided.
+    turned = np.cumsum(np.concatenate([[state.turned_rad], rate[:, 0] / fs_hz]))
+    way = (samples.roll_rad - turned[1:]) * model.geometry.roller_radius_m
+    acc = np.einsum("ij,jk->ik", samples.acc_m_s2, basis)
+    axes = np.einsum("nij,jk->nik", samples.rotation, basis)
+    # Of the axle, along the rolling direction; the lever's angular acceleration acts across it.
+    lever = model.lever_m @ basis
+    spin = rate[:, 1] * (np.einsum("ij,j->i", rate, lever)) - lever[1] * np.einsum("ij,ij->i", rate, rate)
+    gain = acc[:, 1] + spin - GRAVITY_M_S2 * axes[:, 2, 1]
+    n_past = max(round(params.speed_s * fs_hz), 1)
+    past = state.way_m or (float(way[0]),) * n_past
+    followed, last_m_s = _follow(params, (past[-1], state.speed_m_s), way.tolist(), gain.tolist(), fs_hz)
+    track = np.array([*past, *followed])
+    speed = (track[n_past:] - track[:-n_past]) * (fs_hz / n_past)
+    rows = np.empty((n, _COLUMNS))
+    rows[:, _T], rows[:, _PATH], rows[:, _WAY] = samples.t_s, way, followed
+    rows[:, _RATE] = rate
+    rows[:, _ACC], rows[:, _AXES] = acc, axes.reshape(n, 9)
+    rows[:, _UP], rows[:, _FORCE], rows[:, _SIGMA] = samples.up, samples.force_n, samples.force_sigma_n
+    rows[:, _IN_BAND] = [c is Comfort.COMFORTABLE for c in samples.comfort]
+    rows[:, _PLACE], rows[:, _PLACE_CONFIDENCE] = samples.places, samples.place_confidence
+    way_m = tuple(track[len(track) - n_past :].tolist())
+    return rows, speed, state._replace(way_m=way_m, speed_m_s=last_m_s, turned_rad=float(turned[-1]))
+
+
+def _follow(
+    params: StrokeParams, start: tuple[float, float], way_m: list[float], gain_m_s2: list[float], fs_hz: float
+) -> tuple[list[float], float]:
+    """Follow the way without delay: the accelerometer foretells, the encoder corrects.
+
+    A steady-state Kalman filter (alpha-beta filter) with both poles at the same place.
+    """
+    kept = math.exp(-1 / (params.follow_s * fs_hz))
+    alpha, beta = 1 - kept**2, (1 - kept) ** 2 * fs_hz
+    position, speed = start
+    followed: list[float] = []
+    for measured, gain in zip(way_m, gain_m_s2, strict=True):
+        position += (speed + 0.5 * gain / fs_hz) / fs_hz
+        speed += gain / fs_hz
+        wrong = measured - position
+        position += alpha * wrong
+        speed += beta * wrong
+        followed.append(position)
+    return followed, speed
+
+
+def _held(params: StrokeParams, grip: GripState) -> tuple[float, float]:
+    """Skew and pitch (tangents) as known so far."""
+    mean = params.grip.means if grip.mean is None else grip.mean.tolist()
+    return mean[0] + mean[3], mean[1] + mean[4]
+
+
+def _angle_deg(
+    rows: NDArray[np.float64], skew: NDArray[np.float64], pitch: NDArray[np.float64], sense: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Direction of motion in the tangent plane from face-up, toward the person's left."""
+    axes, up = rows[:, _AXES].reshape(-1, 3, 3), rows[:, _UP]
+    in_roller = np.einsum("nji,nj->in", axes, up)
+    # Motion is (skew, 1, -pitch), the normal (0, pitch, 1), along axle, forward and out: across each other.
+    along_up = skew * in_roller[0] + in_roller[1] - pitch * in_roller[2]
+    # motion . (up x normal) = up . (normal x motion), and the normal's length divides it.
+    across = -(1 + pitch**2) * in_roller[0] + skew * in_roller[1] - skew * pitch * in_roller[2]
+    across /= np.sqrt(1 + pitch**2)
+    return np.degrees(np.arctan2(across * sense, along_up * sense))
+
+
+class _Harvest:
+    """Strokes of one block, and the grip as it is learned from them."""
+
+    def __init__(self, params: StrokeParams, model: DeviceModel, fs_hz: float, state: StrokeState) -> None:
+        self._params, self._model, self._fs_hz = params, model, fs_hz
+        self.grip, self.ended_s = state.grip, state.ended_s
+        self.strokes: list[Stroke] = []
+        self.evidence: list[Evidence] = []
+        self.changes: list[tuple[int, GripState]] = []
+        """Row from which on the grip is another."""
+
+    def take(self, rows: NDArray[np.float64], span: tuple[int, int], *, lifted: bool) -> bool:
+        """Sum up the movement between two rows, decided at the last one; tell whether it was a stroke."""
+        params, model = self._params, self._model
+        moved = _inner(params, rows, span)
+        if moved is None:
+            return False
+        begin, end = moved
+        first = max(begin - _MARGIN, span[0] if lifted else 0)
+        near = rows[first : end + 1 + _MARGIN]
+        passage = Passage(near[:, _PATH], near[:, _RATE], near[:, _ACC], near[:, _AXES].reshape(-1, 3, 3), near[:, _UP])
+        lever_m = model.lever_m @ model.basis
+        said = gather(params.grip, passage, (begin - first, end - first), lever_m, self._fs_hz)
+        travel_m = abs(float(rows[span[1], _WAY] - rows[span[0], _WAY]))
+        place = int(rows[-1, _PLACE])
+        radius_m = model.geometry.roller_radius_m
+        mean, spread = curvature_per_m(place, along_rolling_rad(said))
+        # The axle's way is longer than the skin's by the radius: the same turn over it is a smaller curvature.
+        seen = mean / (1 + radius_m * mean), spread / (1 + radius_m * mean) ** 2
+        said = said._replace(way_m=travel_m, lifted=lifted, curvature_per_m=seen)
+        grip, self.grip = grip_step(params.grip, self.grip, said)
+        path = path_of(said, grip, radius_m)
+        begin_s, end_s = _ends_s(params, rows, span, moved, lifted=lifted)
+        begin_s, self.ended_s = max(begin_s, self.ended_s), end_s
+        self.strokes.append(_stroke(params, rows, moved, (begin_s, end_s), path))
+        self.evidence.append(said)
+        return True
 
 
 def _cut(
-    params: StrokeParams, state: StrokeState, rows: NDArray[np.float64], contact: list[bool]
-) -> tuple[list[Stroke], StrokeState]:
+    harvest: _Harvest,
+    params: StrokeParams,
+    state: StrokeState,
+    rows: NDArray[np.float64],
+    contact: list[bool],
+) -> StrokeState:
     """Divide contact into movements of one sense."""
-    strokes: list[Stroke] = []
     pending = np.concatenate([state.pending, rows])
-    begin, extreme, sign = 0, state.extreme, state.sign
-    position = pending[:, 1].tolist()
-    for i in range(len(state.pending), len(pending)):
-        if not contact[i - len(state.pending)]:
-            strokes += _stroke(params, pending[begin:i])
-            begin, extreme, sign = i + 1, i + 1, 0
+    n_old = len(state.pending)
+    begin, extreme, sign, lifted = state.begin, state.extreme, state.sign, state.lifted
+    position, t_s = pending[:, _WAY].tolist(), pending[:, _T].tolist()
+
+    def close(end: int, decided: int) -> None:
+        nonlocal lifted
+        if harvest.take(pending[: decided + 1], (begin, end), lifted=lifted):
+            harvest.changes.append((decided - n_old, harvest.grip))
+            lifted = False
+
+    for i, touches in enumerate(contact, n_old):
+        if not touches:
+            if i > begin:
+                close(i - 1, i)
+            begin, extreme, sign, lifted = i + 1, i + 1, 0, True
             continue
         moved = position[i] - position[extreme]
         if sign == 0 and abs(moved) > params.reversal_m:
@@ -186,53 +322,134 @@ def _cut(
         elif sign * moved > 0:
             extreme = i
         elif sign and -sign * moved > params.reversal_m:
-            strokes += _stroke(params, pending[begin : extreme + 1])
+            close(extreme, i)
             begin, extreme, sign = extreme, i, -sign
-        if pending[i, 0] - pending[begin, 0] > params.longest_s:
-            strokes += _stroke(params, pending[begin : i + 1])
+        if t_s[i] - t_s[begin] > params.longest_s:
+            close(i, i)
             begin, extreme, sign = i, i, 0
-    return strokes, state._replace(pending=pending[begin:], extreme=extreme - begin, sign=sign)
+    first = max(begin - _MARGIN, 0)
+    return state._replace(
+        pending=pending[first:].copy(),
+        begin=begin - first,
+        extreme=extreme - first,
+        sign=sign,
+        lifted=lifted,
+        ended_s=harvest.ended_s,
+        grip=harvest.grip,
+    )
 
 
-def _stroke(params: StrokeParams, rows: NDArray[np.float64]) -> list[Stroke]:
-    """Sum up one movement; empty when it was too short to be a stroke."""
-    if len(rows) < 3:
-        return []
-    travel = np.abs(rows[:, 1] - rows[0, 1])
+def _inner(params: StrokeParams, rows: NDArray[np.float64], span: tuple[int, int]) -> tuple[int, int] | None:
+    """First and last row of the motion proper; None when it was too short to be a stroke."""
+    begin, end = span
+    if end - begin < 2:
+        return None
+    travel = np.abs(rows[begin : end + 1, _WAY] - rows[begin, _WAY])
     length_m = float(travel[-1])
     if length_m < params.shortest_m:
-        return []
-    inner = np.flatnonzero((travel > params.edge_m) & (travel < length_m - params.edge_m))
-    if not len(inner):  # so fast that no sample lies between the ends
-        return []
-    rows = rows[max(int(inner[0]) - 1, 0) : int(inner[-1]) + 2]
-    begin_s, end_s = float(rows[0, 0]) - _delay_s(params), float(rows[-1, 0]) - _delay_s(params)
-    up, left = float(rows[1:, 2].sum()), float(rows[1:, 3].sum())
-    direction = math.degrees(math.atan2(left, up))
-    middle = rows[len(rows) // 2]
-    place = int(middle[8])
+        return None
+    # Jitter crosses either edge more than once: the middle between the first and the last time.
+    inside, to_go = travel > params.edge_m, travel < length_m - params.edge_m
+    if not (inside & to_go).any():  # so fast that no sample lies between the ends
+        return begin, end
+    first = (int(np.argmax(inside)) + int(np.flatnonzero(~inside)[-1])) // 2
+    last = (int(np.flatnonzero(to_go)[-1]) + int(np.argmin(to_go)) + 1) // 2
+    return (begin + first, begin + last) if first < last else (begin, end)
+
+
+def _ends_s(
+    params: StrokeParams, rows: NDArray[np.float64], span: tuple[int, int], moved: tuple[int, int], *, lifted: bool
+) -> tuple[float, float]:
+    """When the stroke began and ended.
+
+    Hands set out and stop slowly: by a minimum-jerk motion (Flash and Hogan, J. Neurosci. 5(7), 1985), which covers
+    10 x^3 of its way in the first share x of its time. So the first tenths of a millimetre, in which motion is not yet
+    sure, take a share of the time that follows from their share of the way.
+    """
+    begin, end = (float(rows[i, _T]) for i in moved)
+    length_m = abs(float(rows[span[1], _WAY] - rows[span[0], _WAY]))
+    unseen = min(((params.edge_m + params.carried_m) / (10 * length_m)) ** (1 / 3), 0.25)
+    before_s = min(unseen * (end - begin) / (1 - 2 * unseen), params.unseen_s)
+    # Nothing begins before the touch-down; where the roller turns back, jitter hides the extreme.
+    earliest, latest = float(rows[span[0], _T]), float(rows[span[1], _T])
+    slack_s = 0.0 if lifted else before_s / 2
+    return max(begin - before_s, earliest - slack_s), min(end + before_s, latest + before_s / 2)
+
+
+def _stroke(
+    params: StrokeParams, rows: NDArray[np.float64], moved: tuple[int, int], ends_s: tuple[float, float], path: Path
+) -> Stroke:
+    """Sum up one stroke."""
+    begin_s, end_s = ends_s
+    inner = rows[moved[0] : moved[1] + 1]
+    place = int(rows[-1, _PLACE])  # where it was decided: all of the stroke was seen by then
     zone, side = PLACES[place] if place >= 0 else ("", "")
-    outward = {"left": direction, "right": -direction}.get(side, math.nan)
-    # Unknown skew and pitch; jitter of the path's ends; sway of the head, worse where "up" nearly meets the normal.
-    sway = params.sway_deg / max(float(middle[4]), 0.05)
-    sigma = math.hypot(params.skew_deg, math.degrees(params.reversal_m / length_m), sway)
-    steps_s = np.diff(rows[:, 0])
-    speeds = np.abs(np.diff(rows[:, 1])) / steps_s
-    return [
-        Stroke(
-            begin_s=begin_s,
-            end_s=end_s,
-            length_m=length_m,
-            direction_deg=direction,
-            direction_sigma_deg=sigma,
-            outward_deg=outward,
-            speed_m_s=length_m / max(end_s - begin_s, 1e-3),
-            speed_peak_m_s=float(speeds.max()),
-            force_n=float(rows[:, 5].mean()),
-            force_peak_n=float(rows[:, 5].max()),
-            force_sigma_n=float(rows[:, 6].mean()),
-            in_band_ratio=float(rows[:, 7].mean()),
-            zone=zone,
-            side=side,
-        )
-    ]
+    way_m = abs(float(inner[-1, _WAY] - inner[0, _WAY]))
+    speeds = np.abs(np.diff(inner[:, _WAY])) / np.diff(inner[:, _T])
+    stroke = Stroke(
+        begin_s=begin_s,
+        end_s=end_s,
+        decided_s=float(rows[-1, _T]),
+        length_m=way_m,
+        length_sigma_m=math.nan,
+        direction_deg=math.nan,
+        direction_sigma_deg=math.nan,
+        confidence=math.nan,
+        outward_deg=math.nan,
+        speed_m_s=way_m / max(end_s - begin_s, 1e-3),
+        speed_peak_m_s=float(speeds.max()),
+        force_n=float(inner[:, _FORCE].mean()),
+        force_peak_n=peak_n(inner[:, _T], inner[:, _FORCE]),
+        force_sigma_n=float(inner[:, _SIGMA].mean()),
+        in_band_ratio=float(inner[:, _IN_BAND].mean()),
+        zone=zone,
+        side=side,
+        zone_confidence=float(rows[-1, _PLACE_CONFIDENCE]),
+    )
+    return _along(params, stroke, path)
+
+
+def _along(params: StrokeParams, stroke: Stroke, path: Path) -> Stroke:
+    """The same stroke along another path."""
+    sway = params.sway_deg / max(path.flatness, 0.05)
+    sigma_deg = math.hypot(path.direction_sigma_deg, math.degrees(params.reversal_m / path.length_m), sway)
+    longer = path.length_m / max(stroke.length_m, 1e-6)
+    return stroke._replace(
+        length_m=path.length_m,
+        length_sigma_m=math.hypot(path.length_sigma_m, params.edge_m),
+        direction_deg=path.direction_deg,
+        direction_sigma_deg=sigma_deg,
+        confidence=math.erf(params.within_deg / sigma_deg / math.sqrt(2)),
+        outward_deg={"left": path.direction_deg, "right": -path.direction_deg}.get(stroke.side, math.nan),
+        speed_m_s=stroke.speed_m_s * longer,
+        speed_peak_m_s=stroke.speed_peak_m_s * longer,
+    )
+
+
+def after_session(
+    params: StrokeParams, model: DeviceModel, strokes: Sequence[Stroke], evidence: Sequence[Evidence]
+) -> list[Stroke]:
+    """Strokes of a whole session, each estimated from all: those before it, itself and those after it.
+
+    Parameters
+    ----------
+    params : StrokeParams
+        Tuning.
+    model : DeviceModel
+        Geometry.
+    strokes : sequence of Stroke
+        As decided one by one.
+    evidence : sequence of Evidence
+        Of each of them; empty when they come from the IMU alone: then they stay as they are.
+
+    Returns
+    -------
+    list of Stroke
+        The same strokes with better paths.
+    """
+    if not evidence:
+        return list(strokes)
+    radius_m = model.geometry.roller_radius_m
+    grips = look_back(params.grip, evidence)
+    paths = [path_of(said, grip, radius_m) for said, grip in zip(evidence, grips, strict=True)]
+    return [_along(params, stroke, path) for stroke, path in zip(strokes, paths, strict=True)]

@@ -1,139 +1,407 @@
 # SPDX-License-Identifier: MIT
-"""Which place is being rolled, from the direction of the skin's normal against the face.
+"""Which place is being rolled, sample by sample: the face tied to the world, and contacts told apart.
 
-A start pose ties face and world together: the roller held still on the midline before the face, handle down. Places
-that share a normal cannot be told apart by it; then the estimate is the nearest one, or unknown beyond a limit.
+A start pose (see `face`) shows how the face stands. From there the contact point is carried along: over the skin by
+the roller, through the air by integrating the acceleration twice between two contacts, at whose ends the velocity is
+known. Position and normal of each contact then say where it is (see `placing`), and all contacts together how far the
+heading has drifted.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmware_protocol.zones import PLACES
+from roller_host.signal import placing
+from roller_host.signal.face import FaceFrame, frame_of_pose
+from roller_host.signal.placing import ELSEWHERE, Belief, Chain, GuidedPlace, Look, PlacingParams, chain_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TYPICAL_DEG = {
-    "forehead": (22.0, 38.0),
-    "temple": (72.0, 22.0),
-    "eye": (36.0, 6.0),
-    "cheek": (48.0, -12.0),
-    "jaw": (62.0, -36.0),
-    "under_chin": (35.0, -65.0),
-    "neck": (85.0, -2.0),
-    "decolletage": (0.0, 36.0),
-}
-"""Typical outward normals of the left half in a sitting person: azimuth from forward toward the side, elevation.
-Anatomical estimates of this project, not measured."""
+    from roller_host.signal.calibration import DeviceModel
 
-
-def _normal(zone: str, side: str) -> tuple[float, float, float]:
-    azimuth, elevation = np.radians(_TYPICAL_DEG[zone])
-    left = np.cos(elevation) * np.sin(azimuth) * (-1.0 if side == "right" else 1.0)
-    return float(np.cos(elevation) * np.cos(azimuth)), float(left), float(np.sin(elevation))
-
-
-_NORMALS = np.array([_normal(*place) for place in PLACES])
-"""Forward, left, up components of each place's normal, (15, 3)."""
+GRAVITY_M_S2 = 9.80665
+LOOKS_S = 0.0, 0.1, 0.25, 0.5, 1.0, 1.5
+"""Times after a touch-down at which the place is looked at, s; after the last one the contact counts as a new one."""
 
 
 @dataclass(frozen=True)
-class ZoneParams:
+class ZoneParams(PlacingParams):
     """Tuning of the place estimate."""
 
-    smooth_s: float = 1.0
-    """The normal is averaged since the touch-down, and over this time constant at the most, s. Raising it holds on to a
-    place through rocking of the wrist and follows later."""
-    limit_deg: float = 30.0
-    """Farther from every typical normal, the place is unknown."""
-    hold_deg: float = 8.0
-    """A place is left only for one that fits better by this much."""
+    least: float = 0.4
+    """Less probable places are unknown. Raising it trades wrong places for unknown ones."""
+    still_rad_s: float = 0.25
+    """Slower than this in the air, the roller is held still, rad/s: a hand before a swaying head turns by 0.1 or so."""
+    pose_s: float = 1.2
+    """A start pose is taken once it was held still for this long, s."""
+    again_deg: float = 20.0
+    """During a session only a pose this near to the face frame is a start pose held again."""
+    touch_s: float = 0.15
+    """Shorter absences from the skin belong to the contact, s."""
+
+
+class ZoneInput(NamedTuple):
+    """What the estimate needs of each of n samples."""
+
+    rotation: NDArray[np.float64]
+    """World from body, (n, 3, 3)."""
+    rate_rad_s: NDArray[np.float64]
+    """Angular rate less its bias, body frame, (n, 3)."""
+    acc_m_s2: NDArray[np.float64]
+    """Specific force at the IMU, body frame, (n, 3)."""
+    roll_rad: NDArray[np.float64]
+    """Roller angle; NaN without an encoder."""
+    contact: NDArray[np.bool_]
+    """Skin contact."""
+
+
+class Zones(NamedTuple):
+    """Place per sample."""
+
+    live: NDArray[np.int64]
+    """Index in ``PLACES``; -1 unknown, or without contact. (n,)"""
+    settled: NDArray[np.int64]
+    """The same, but in the air that of the contact before, with all that was seen of it: at the end of a stroke this is
+    its place."""
+    confidence: NDArray[np.float64]
+    """Probability of ``settled``, 0 to 1; 0 when unknown before a start pose."""
+    up: NDArray[np.float64]
+    """Face-up, world frame, unit vectors, (n, 3); the vertical for a person who sits, and before a start pose."""
+    heading_sigma_deg: NDArray[np.float64]
+    """Standard uncertainty of the heading of the face, (n,); infinite before a start pose."""
+
+
+_TAIL = 5
+"""Rows of running sums kept: the speed of the roller is taken over one step less."""
+_NORMAL, _ROLLING, _VELOCITY, _ROLLED = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 12)
+_MOVED, _ROLLED_SUM = slice(12, 15), slice(15, 18)
+_N_SUMS = 18
+_CONTACT, _STILL = 1, 2
+
+
+class _Mark(NamedTuple):
+    """A sample at which something began."""
+
+    i: int
+    """Its number since the beginning of the state."""
+    sums: NDArray[np.float64]
+    """Running sums before it, (18,)."""
+    imu_m_s: NDArray[np.float64]
+    """Velocity of the IMU, world frame, (3,)."""
+    arm_m: NDArray[np.float64]
+    """From the IMU to the contact point, world frame, (3,)."""
+
+
+class Track(NamedTuple):
+    """What is known since the start pose."""
+
+    frame: FaceFrame
+    """Face of the start pose."""
+    belief: Belief
+    """Contact point, heading, person and sequence."""
+    i: int
+    """Number of the sample to which the belief belongs."""
+    begin: _Mark | None
+    """Where the contact looked at began, or the way through the air; None when samples were lost on it."""
+    expected: NDArray[np.float64]
+    """Probabilities of the sequence before this contact was looked at."""
+    touched: bool = False
+    """The skin was touched since the start pose."""
+    i_look: int = 0
+    """Looks taken at this contact."""
+    way_m: float = 0.0
+    """Farthest distance from the beginning of the contact at a look, m."""
+    settled: int = -1
+    confidence: float = 0.0
+
+    @property
+    def straight(self) -> FaceFrame:
+        """How the face stands when it looks straight ahead, as far as the contacts have shown since the start pose."""
+        return self.frame._replace(heading_rad=self.frame.heading_rad + placing.drifted_rad(self.belief))
+
+    @property
+    def heading(self) -> tuple[float, float]:
+        """Heading of the face as it looks now, as in `FaceFrame`, and its standard deviation, rad."""
+        turned, sigma = placing.turned_rad(self.belief, math.cos(self.frame.recline_rad))
+        return self.frame.heading_rad + turned, sigma
 
 
 class ZoneState(NamedTuple):
     """Memory between blocks."""
 
-    forward: tuple[float, float] | None = None
-    """Heading of the face in the world, unit vector; None before the start pose."""
-    normal: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Mean normal of the contact under way, world frame."""
     n_samples: int = 0
-    """Samples since the touch-down."""
-    place: int = -1
-    """Index in ``PLACES``, -1 unknown."""
+    """Samples so far."""
+    tail: NDArray[np.float64] = np.zeros((_TAIL, _N_SUMS))
+    """Newest running sums, world frame: normal, rolling direction, velocity gained, way rolled; and the sums of the
+    last two, the velocity's being a way."""
+    last_roll_rad: float | None = None
+    contact: bool = False
+    still: bool = False
+    pose_begin: _Mark | None = None
+    """Where the roller came to rest in the air."""
+    posed: bool = False
+    """It has been held there long enough for a pose."""
+    track: Track | None = None
+    """None before the start pose."""
+
+
+class _Block(NamedTuple):
+    """One block as the events in it see it."""
+
+    params: ZoneParams
+    chain: Chain
+    model: DeviceModel
+    samples: ZoneInput
+    sums: NDArray[np.float64]
+    """Running sums, (5 + n, 18)."""
+    begin_i: int
+    """Number of the first sample since the beginning of the state."""
+    period_s: float
+
+    def mark(self, i: int) -> _Mark:
+        """Mark sample number ``i``."""
+        row = i - self.begin_i
+        lever, rotation = self.model.lever_m, self.samples.rotation[row]
+        x, y, z = self.samples.rate_rad_s[row].tolist()
+        turning = np.array([y * lever[2] - z * lever[1], z * lever[0] - x * lever[2], x * lever[1] - y * lever[0]])
+        arm_m = np.einsum("ij,j->i", rotation, lever + self.model.geometry.roller_radius_m * self.model.press)
+        rolled_m = self.sums[row + _TAIL, _ROLLED] - self.sums[row + 1, _ROLLED]
+        speed = rolled_m / ((_TAIL - 1) * self.period_s)
+        return _Mark(i, self.sums[row + _TAIL - 1].copy(), speed - np.einsum("ij,j->i", rotation, turning), arm_m)
+
+    def since(self, begin: _Mark, i: int) -> NDArray[np.float64]:
+        """Running sums of the samples from ``begin`` to number ``i``, both included."""
+        return self.sums[i - self.begin_i + _TAIL] - begin.sums
 
 
 def zone_step(
     params: ZoneParams,
+    model: DeviceModel,
     state: ZoneState,
-    normal: NDArray[np.float64],
-    contact: NDArray[np.bool_],
-    start_pose: NDArray[np.bool_],
-    fs_hz: float,
-) -> tuple[list[int], ZoneState]:
+    samples: ZoneInput,
+    period_s: float,
+    routine: tuple[GuidedPlace, ...] = (),
+) -> tuple[Zones, ZoneState]:
     """Estimate the place of each sample.
 
     Parameters
     ----------
     params : ZoneParams
         Tuning.
+    model : DeviceModel
+        Geometry.
     state : ZoneState
         Memory from the block before.
-    normal : ndarray, shape (n, 3)
-        Away from the skin, world frame.
-    contact : ndarray of bool, shape (n,)
-        Skin contact.
-    start_pose : ndarray of bool, shape (n,)
-        The roller is held still before the first contact: its normal shows where the face looks.
-    fs_hz : float
-        Sample rate, Hz.
+    samples : ZoneInput
+        n > 0 samples.
+    period_s : float
+        Sample period, s.
+    routine : tuple of GuidedPlace, optional
+        What the person has been asked to roll, as `placing.guided` makes it. Default: free-hand.
 
     Returns
     -------
-    places : list of int
-        Index in ``PLACES`` per sample, -1 when not known or without contact.
+    zones : Zones
     state : ZoneState
         Memory for the next block.
     """
-    n_full = max(round(params.smooth_s * fs_hz), 1)
-    forward, mean, n_samples, place = state
-    places: list[int] = []
-    for n, touches, poses in zip(normal.tolist(), contact.tolist(), start_pose.tolist(), strict=True):
-        if poses and (length := math.hypot(n[0], n[1])) > 0.5:
-            forward = n[0] / length, n[1] / length
-        if touches and forward:
-            n_samples = min(n_samples + 1, n_full)
-            mean = (
-                mean[0] + (n[0] - mean[0]) / n_samples,
-                mean[1] + (n[1] - mean[1]) / n_samples,
-                mean[2] + (n[2] - mean[2]) / n_samples,
-            )
-            place = _nearest(params, mean, forward, place)
-            places.append(place)
-        else:
-            n_samples = 0
-            places.append(-1)
-    return places, ZoneState(forward, mean, n_samples, place)
-
-
-def _nearest(params: ZoneParams, normal: tuple[float, float, float], forward: tuple[float, float], place: int) -> int:
-    ahead = normal[0] * forward[0] + normal[1] * forward[1]
-    left = normal[1] * forward[0] - normal[0] * forward[1]
-    up = normal[2]
-    cosines = (_NORMALS[:, 0] * ahead + _NORMALS[:, 1] * left + _NORMALS[:, 2] * up) / max(
-        math.sqrt(ahead**2 + left**2 + up**2), 1e-9
+    n = len(samples.contact)
+    chain = chain_of(params.stay, params.elsewhere, routine)
+    sums = _running_sums(model, state, samples, period_s)
+    block = _Block(params, chain, model, samples, sums, state.n_samples, period_s)
+    flags = _flags(params, samples)
+    spans: list[tuple[int, Track | None]] = []
+    at = 0
+    for change in [*_changes(state, flags), n]:
+        while (row := _next_look(block, state)) < change:
+            spans.append((row - at, state.track))
+            at, state = row, _look(block, state, block.begin_i + row)
+        spans.append((change - at, state.track))
+        if change < n:
+            at, state = change, _change(block, state, block.begin_i + change, int(flags[change]))
+    end = state._replace(
+        n_samples=state.n_samples + n,
+        tail=block.sums[-_TAIL:].copy(),
+        last_roll_rad=float(samples.roll_rad[-1]),
     )
-    best = int(np.argmax(cosines))
-    angle = _angle_deg(cosines[best])
-    if angle > params.limit_deg:
-        return -1
-    return place if place >= 0 and _angle_deg(cosines[place]) < angle + params.hold_deg else best
+    return _zones(spans, samples.contact), end
 
 
-def _angle_deg(cosine: float) -> float:
-    return math.degrees(math.acos(min(max(float(cosine), -1.0), 1.0)))
+def after_gap(state: ZoneState) -> ZoneState:
+    """Memory with which to go on after missing samples with the same orientation: only the contact point is lost."""
+    track = state.track
+    if track:
+        track = track._replace(belief=placing.lost(track.belief), begin=None, settled=-1, confidence=0.0)
+    return ZoneState(n_samples=state.n_samples, track=track)
+
+
+def _zones(spans: list[tuple[int, Track | None]], contact: NDArray[np.bool_]) -> Zones:
+    """Per sample what held over spans of samples."""
+    lengths = [length for length, _ in spans]
+    rows = [
+        (
+            track.settled,
+            track.confidence,
+            track.straight.axes()[1],
+            math.degrees(track.heading[1]),
+        )
+        if track
+        else (-1, 0.0, (0.0, 0.0, 1.0), math.inf)
+        for _, track in spans
+    ]
+    settled, confidence, up, sigma = (
+        np.repeat(np.array(column), lengths, axis=0) for column in zip(*rows, strict=True)
+    )
+    return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma)
+
+
+def _flags(params: ZoneParams, samples: ZoneInput) -> NDArray[np.int64]:
+    """On the skin, still in the air, or neither, (n,)."""
+    spin2 = np.einsum("ij,ij->i", samples.rate_rad_s, samples.rate_rad_s)
+    return np.where(samples.contact, _CONTACT, np.where(spin2 < params.still_rad_s**2, _STILL, 0))
+
+
+def _changes(state: ZoneState, flags: NDArray[np.int64]) -> list[int]:
+    """Rows at which contact or stillness begin or end."""
+    before = np.concatenate([[_CONTACT * state.contact + _STILL * state.still], flags[:-1]])
+    return np.flatnonzero(flags != before).tolist()
+
+
+def _next_look(block: _Block, state: ZoneState) -> int:
+    """Row of the next look at the contact or the pose under way; far off when there is none."""
+    track, pose = state.track, state.pose_begin
+    if state.contact and track and track.begin:
+        return track.begin.i - block.begin_i + round(LOOKS_S[track.i_look] / block.period_s)
+    if pose and not state.posed:
+        return pose.i - block.begin_i + round(block.params.pose_s / block.period_s)
+    return sys.maxsize
+
+
+def _look(block: _Block, state: ZoneState, i: int) -> ZoneState:
+    if state.pose_begin:
+        return state._replace(posed=True, track=_posed(block, state.track, state.pose_begin, i))
+    track = state.track
+    if not (track and track.begin):
+        return state
+    if track.i_look + 1 < len(LOOKS_S):
+        track = _weighed(block, track, track.begin, i)[0]
+        return state._replace(track=track._replace(i_look=track.i_look + 1))
+    track = _finished(block, track, track.begin, i - 1)
+    expected = placing.next_weights(block.chain, track.belief, again=True)
+    # It goes on at the same place most likely: early looks would say nothing new.
+    begun = track._replace(begin=block.mark(i), i_look=len(LOOKS_S) // 2, way_m=0.0, expected=expected)
+    return state._replace(track=begun)
+
+
+def _change(block: _Block, state: ZoneState, i: int, flag: int) -> ZoneState:
+    """Follow a change of contact or stillness."""
+    contact, still, track = flag == _CONTACT, flag == _STILL, state.track
+    if state.posed and state.pose_begin:
+        track = _posed(block, track, state.pose_begin, i)
+    if track and contact:
+        track = _touched_down(block, track, i)
+    elif track and state.contact:
+        if track.begin:
+            track = _finished(block, track, track.begin, i - 1)
+        track = track._replace(begin=block.mark(i))
+    pose_begin = block.mark(i) if still else None
+    return state._replace(contact=contact, still=still, pose_begin=pose_begin, posed=False, track=track)
+
+
+def _posed(block: _Block, track: Track | None, begin: _Mark, i: int) -> Track | None:
+    """Take a start pose that has been held until before sample ``i``."""
+    held = block.since(begin, i - 1)
+    pose = frame_of_pose(held[_NORMAL], held[_ROLLING])
+    if pose is None:
+        return track
+    if not (track and track.touched):
+        belief = placing.first_belief(block.params, block.chain)
+        return Track(pose, belief, i, block.mark(i), belief.weights)
+    turned = math.remainder(pose.heading_rad - track.heading[0], 2 * math.pi)
+    leaned = pose.recline_rad - track.frame.recline_rad
+    if max(abs(turned), abs(leaned)) > math.radians(block.params.again_deg):
+        return track
+    belief = placing.before_face(block.params, track.belief, turned, math.cos(track.frame.recline_rad))
+    return track._replace(belief=belief, i=i, begin=block.mark(i))
+
+
+def _touched_down(block: _Block, track: Track, i: int) -> Track:
+    begin, mark = track.begin, block.mark(i)
+    gone_s = (i - track.i) * block.period_s
+    way_m, air_s = (
+        (_flight(begin, mark, block.period_s), (i - begin.i) * block.period_s) if begin else (_NO_WAY, gone_s)
+    )
+    way_m = np.einsum("ij,j->i", track.straight.axes(), way_m)
+    belief = placing.travelled(block.params, track.belief, way_m, air_s, gone_s)
+    again = track.touched and air_s < block.params.touch_s
+    expected = placing.next_weights(block.chain, belief, again=again) if track.touched else belief.weights
+    return track._replace(belief=belief, i=i, touched=True, begin=mark, i_look=0, way_m=0.0, expected=expected)
+
+
+_NO_WAY = np.zeros(3)
+
+
+def _flight(begin: _Mark, end: _Mark, period_s: float) -> NDArray[np.float64]:
+    """Way of the contact point through the air, world frame, (3,)."""
+    air_s = (end.i - begin.i) * period_s
+    sums = end.sums - begin.sums
+    way_m = sums[_MOVED] + (begin.imu_m_s - begin.sums[_VELOCITY]) * air_s
+    # The velocity at the end is known too: what is left of it was gained evenly on the way.
+    return way_m + (end.imu_m_s - begin.imu_m_s - sums[_VELOCITY]) * (air_s / 2) + end.arm_m - begin.arm_m
+
+
+def _finished(block: _Block, track: Track, begin: _Mark, i: int) -> Track:
+    """Learn from a contact that has been seen up to sample ``i``."""
+    track, weighed = _weighed(block, track, begin, i)
+    belief = placing.learned(track.belief, weighed)
+    way_m = np.einsum("ij,j->i", track.straight.axes(), block.since(begin, i)[_ROLLED])
+    return track._replace(belief=placing.rolled(block.params, belief, way_m), i=i)
+
+
+def _weighed(block: _Block, track: Track, begin: _Mark, i: int) -> tuple[Track, placing.Weighed]:
+    """Name the place of the contact under way by what has been seen of it up to sample ``i``."""
+    n = i - begin.i + 1
+    seen = block.since(begin, i)
+    way = seen[_ROLLED]
+    way_m = max(track.way_m, math.sqrt(float(np.einsum("i,i->", way, way))))
+    axes = track.straight.axes()
+    means = np.stack([seen[_NORMAL] / n, seen[_ROLLING] / n, seen[_ROLLED_SUM] / n - begin.sums[_ROLLED]])
+    normal, rolling, middle_m = np.einsum("ij,kj->ki", axes, means)
+    look = Look(normal, rolling, middle_m, way_m, axes[:, 2])
+    weighed = placing.weigh(block.params, block.chain, track.belief, track.expected, look)
+    best = int(np.argmax(weighed.probability))
+    confidence = float(weighed.probability[best])
+    if best == ELSEWHERE or confidence < block.params.least:
+        best, confidence = -1, 0.0
+    return track._replace(settled=best, confidence=confidence, way_m=way_m), weighed
+
+
+def _running_sums(model: DeviceModel, state: ZoneState, samples: ZoneInput, period_s: float) -> NDArray[np.float64]:
+    """Running sums of the block behind those of the tail, sample by sample, so that blocks cannot show in them."""
+    rotation, roll = samples.rotation, samples.roll_rad
+    n = len(roll)
+    last = roll[0] if state.last_roll_rad is None else state.last_roll_rad
+    # Without an encoder there are no angles, and the contact point is taken to stay.
+    rolled_m = np.nan_to_num(roll - np.concatenate([[last], roll[:-1]])) * model.geometry.roller_radius_m
+    sums = np.empty((_TAIL + n, _N_SUMS))
+    sums[:_TAIL] = state.tail
+    steps = sums[_TAIL:]
+    np.negative(np.einsum("nij,j->ni", rotation, model.press), out=steps[:, _NORMAL])
+    np.einsum("nij,j->ni", rotation, model.forward, out=steps[:, _ROLLING])
+    np.einsum("nij,nj->ni", rotation, samples.acc_m_s2, out=steps[:, _VELOCITY])
+    steps[:, 8] -= GRAVITY_M_S2
+    steps[:, _VELOCITY] *= period_s
+    np.multiply(steps[:, _ROLLING], rolled_m[:, np.newaxis], out=steps[:, _ROLLED])
+    first = sums[_TAIL - 1 :, : _MOVED.start]
+    np.add.accumulate(first, axis=0, out=first)
+    np.multiply(steps[:, _VELOCITY], period_s, out=steps[:, _MOVED])
+    steps[:, _ROLLED_SUM] = steps[:, _ROLLED]
+    second = sums[_TAIL - 1 :, _MOVED.start :]
+    np.add.accumulate(second, axis=0, out=second)
+    return sums

@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: MIT
+"""Which place a contact lies in: position, normal and what came before, weighed together.
+
+Two filters in step. A Kalman filter follows the contact point in the face frame, the drift of the heading, how the
+handle is held, and what is different about this person's places; a hidden Markov model follows the sequence of places,
+free-hand or along a routine. Each contact is taken for an observation of its most probable place, weighed by how
+probable that is (probabilistic data association, Bar-Shalom and Tse, Automatica 11, 1975).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from firmware_protocol.zones import PLACES, ZONES
+from roller_host.signal.face import (
+    CENTRES_M,
+    EAST,
+    LANDMARKS,
+    NORMALS,
+    NORTH,
+    SIGN,
+    SPREADS_M,
+    START_MM,
+    START_SPREAD_MM,
+    ZONE_OF,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from firmware_protocol.routine import Routine
+
+N_PLACES = len(PLACES)
+ELSEWHERE = N_PLACES
+"""Index of a contact that fits no place."""
+
+
+class GuidedPlace(NamedTuple):
+    """One place of a routine."""
+
+    place: int
+    """Index in ``PLACES``."""
+    contacts: float
+    """About how often the roller will touch down there."""
+
+
+CONTACT_S = 1.6
+"""From one touch-down to the next in a step by the clock, about, s."""
+
+
+def guided(routine: Routine) -> tuple[GuidedPlace, ...]:
+    """Places of a routine in their order."""
+    return tuple(
+        GuidedPlace(PLACES.index(place), float(step.strokes or (step.seconds or 0.0) / CONTACT_S))
+        for step in routine.steps
+        for place in step.places
+    )
+
+
+@dataclass(frozen=True)
+class PlacingParams:
+    """What is assumed about contacts. All are estimates of this project; angles and lengths are standard deviations."""
+
+    stay: float = 0.75
+    """Probability that the next contact is at the same place, free-hand."""
+    normal_deg: float = 8.0
+    """Measured normal around a zone's own: where in the zone, how the handle is held."""
+    person_deg: float = 4.0
+    """A person's zone around the typical one."""
+    pitch_deg: float = -6.0
+    """How the handle is held against the skin, mean; not a standard deviation. Below 0 the grip is off the skin."""
+    pitch_sigma_deg: float = 6.0
+    """How much that differs."""
+    early_deg: float = 8.0
+    """The wrist rocks: uncertainty of the normal at touch-down, gone once a stroke has been rolled."""
+    early_m: float = 0.025
+    """Distance of the touch-down from the middle of the stroke to come, m."""
+    stroke_m: float = 0.03
+    """Rolled length at which it is gone, m."""
+    air_m: float = 0.015
+    """Error of a position carried through the air, and motion of the head, m."""
+    air_m_s2: float = 0.1
+    """Error of the acceleration, from tilt and bias, m/s2: half a degree."""
+    slide: float = 0.1
+    """Error of a position carried along the skin, as a share of the way: skew and slip."""
+    drift_deg: float = 4.0
+    """Heading error that a minute of drift of the gyroscope adds."""
+    turn_deg: float = 6.0
+    """How far the head is turned to a side."""
+    turn_s: float = 60.0
+    """How long it stays there, about, s."""
+    pose_deg: float = 3.0
+    """Error of the heading that a start pose shows."""
+    trust: float = 0.6
+    """Exponent of the likelihood: contacts at one place share their errors. Lowering it makes probabilities humbler."""
+    elsewhere: float = 0.005
+    """Probability that a contact lies in no place at all."""
+
+
+class Chain(NamedTuple):
+    """Hidden Markov model of the sequence of contacts."""
+
+    place: NDArray[np.int64]
+    """Place of each state: those of the routine first, then every place, then elsewhere."""
+    first: NDArray[np.float64]
+    """Probabilities of the first contact."""
+    transition: NDArray[np.float64]
+    """From row to column."""
+
+
+@functools.lru_cache(maxsize=8)
+def chain_of(stay: float, elsewhere: float, routine: tuple[GuidedPlace, ...]) -> Chain:
+    """Model of a sequence of contacts.
+
+    Parameters
+    ----------
+    stay, elsewhere : float
+        As in `PlacingParams`.
+    routine : tuple of GuidedPlace
+        Places that the person is asked to roll, one after the other; a person who strays is found again. Empty:
+        free-hand.
+    """
+    n_free = N_PLACES + 1
+    phases = [max(min(_PHASES, round(step.contacts)), 1) for step in routine]
+    begins = np.cumsum([0, *phases]).tolist()
+    n_guided = begins[-1]
+    steps = np.repeat([step.place for step in routine], phases).astype(np.int64)
+    place = np.concatenate([steps, np.arange(n_free)])
+    free = np.full(n_free, (1 - elsewhere) / N_PLACES)
+    free[ELSEWHERE] = elsewhere
+    first, transition = np.zeros(len(place)), np.zeros((len(place), len(place)))
+    transition[n_guided:, n_guided:] = stay * np.eye(n_free) + (1 - stay) * free
+    first[n_guided:] = free
+    if routine:
+        first *= _STRAY_FIRST
+        first[begins[:-1]] = (1 - _STRAY_FIRST) * _falling(len(routine))
+        transition[n_guided:] *= 1 - _RETURN
+        transition[n_guided:, begins[:-1]] = _RETURN / len(routine)
+    for i, step in enumerate(routine):
+        transition[begins[i] : begins[i + 1]] = _onward(begins, i, step.contacts, free)
+    return Chain(place, first, transition)
+
+
+_SURE = 0.6
+"""A contact teaches from this probability of its place on."""
+_PHASES = 6
+"""A step of a routine is as many states in a row: its number of contacts spreads by 40 % about the one asked for."""
+_STRAY, _RETURN, _SKIP, _STRAY_FIRST = 0.004, 0.1, 0.006, 0.1
+"""Probabilities, at each contact, to leave the routine, to come back to it, to leave out a step or more, and to begin
+outside it."""
+
+
+def _onward(begins: list[int], i: int, contacts: float, free: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Transitions from the states of step ``i``: stay, the next, rarely a later step or off the routine."""
+    n_phases, n_guided = begins[i + 1] - begins[i], begins[-1]
+    later = begins[i + 2 : -1]
+    onward = np.zeros((n_phases, n_guided + len(free)))
+    onward[:, n_guided:] = _STRAY * free
+    onward[:, later] = _SKIP * _falling(len(later))
+    going = 1 - float(onward[0].sum())
+    leave = min(n_phases / max(contacts, 1.0), 0.9)
+    for phase, state in enumerate(range(begins[i], begins[i + 1])):
+        onward[phase, state] += going * (1 - leave)
+        onward[phase, min(state + 1, n_guided - 1)] += going * leave
+    return onward
+
+
+def _falling(n: int) -> NDArray[np.float64]:
+    """Probabilities of n things of which each is a third as likely as the one before."""
+    weights = np.power(3.0, -np.arange(n, dtype=np.float64))
+    return weights / max(float(weights.sum()), 1e-300)
+
+
+# State: contact point (3), heading error, pitch of the handle, turn of the head; then per zone azimuth and elevation of
+# the normal, and centre (3).
+_HEADING, _PITCH, _TURN, _ZONES, _PER_ZONE = 3, 4, 5, 6, 5
+_N_STATE = _ZONES + _PER_ZONE * len(ZONES)
+_COLUMNS = np.array([[*range(_ZONES), *(_ZONES + _PER_ZONE * z + i for i in range(_PER_ZONE))] for z in ZONE_OF])
+"""States that a place's observation depends on, (15, 11)."""
+_EYE2, _EYE3 = np.arange(2), np.arange(3)
+_AXES = np.concatenate([EAST, NORTH, NORMALS])
+_LOST_M = 0.06
+"""From this standard deviation on, a position says less than that the roller touches the skin."""
+_BODY_M, _BODY_SPREAD_M = CENTRES_M.mean(axis=0), CENTRES_M.std(axis=0) + 0.02
+_UNIFORM = 1.0 / (4 * math.pi * 0.25)
+"""Likelihood of a contact that lies anywhere: normals over the sphere, positions over a quarter of a cubic metre."""
+
+
+def _template() -> NDArray[np.float64]:
+    """Observation matrices but for heading and pitch: two angles of the normal, three coordinates."""
+    h = np.zeros((N_PLACES, 5, _ZONES + _PER_ZONE))
+    # Below the chin nothing turns with the head.
+    on_head = ~np.isin(ZONE_OF, [ZONES.index("neck"), ZONES.index("decolletage")])
+    h[:, 0, _TURN] = np.cos(np.arcsin(NORMALS[:, 1])) * on_head
+    h[:, 2, _TURN] = CENTRES_M[:, 2] * on_head
+    h[:, 4, _TURN] = -CENTRES_M[:, 0] * on_head
+    h[:, 2 + _EYE3, _EYE3] = -1.0
+    h[:, 0, _ZONES] = SIGN
+    h[:, 1, _ZONES + 1] = 1.0
+    h[:, 2 + _EYE3, _ZONES + 2 + _EYE3] = 1.0
+    h[:, 2, _ZONES + 2] = SIGN
+    return h
+
+
+_TEMPLATE = _template()
+
+
+class Belief(NamedTuple):
+    """What is known between two contacts."""
+
+    mean: NDArray[np.float64]
+    cov: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    """Probability of each state of the Markov model after the last contact."""
+
+
+class Look(NamedTuple):
+    """What is seen of a contact so far, face frame."""
+
+    normal: NDArray[np.float64]
+    """Mean normal, (3,), any length."""
+    rolling: NDArray[np.float64]
+    """Mean rolling direction, (3,)."""
+    middle_m: NDArray[np.float64]
+    """Mean position since the touch-down, from there, (3,)."""
+    way_m: float
+    """Farthest distance from the touch-down."""
+    vertical: NDArray[np.float64]
+    """The world's vertical, (3,)."""
+
+
+class _Fit(NamedTuple):
+    """How a contact fits each place."""
+
+    residual: NDArray[np.float64]
+    """(15, 5)."""
+    matrix: NDArray[np.float64]
+    """Observation matrices, (15, 5, 11)."""
+    inverse: NDArray[np.float64]
+    """Of the covariances of the residuals, (15, 5, 5)."""
+    log_likelihood: NDArray[np.float64]
+    """(15,)."""
+
+
+def first_belief(params: PlacingParams, chain: Chain) -> Belief:
+    """Belief in the start pose."""
+    mean, sd = np.zeros(_N_STATE), np.empty(_N_STATE)
+    mean[:3], sd[:3] = np.array(START_MM) / 1000, np.array(START_SPREAD_MM) / 1000
+    sd[_HEADING] = math.radians(params.pose_deg)
+    mean[_PITCH], sd[_PITCH] = math.radians(params.pitch_deg), math.radians(params.pitch_sigma_deg)
+    sd[_TURN] = math.radians(params.turn_deg)
+    for i, zone in enumerate(ZONES):
+        at = _ZONES + _PER_ZONE * i
+        sd[at : at + 2] = math.radians(params.person_deg)
+        sd[at + 2 : at + 5] = LANDMARKS[zone].between_mm / 1000
+    return Belief(mean, np.diag(sd**2), chain.first)
+
+
+def before_face(params: PlacingParams, belief: Belief, off_rad: float, share: float) -> Belief:
+    """Belief when a start pose is held again.
+
+    It shows where the roller is, and that the face, turned as it is, looks ``off_rad`` farther to the left than
+    `turned_rad` with the same ``share`` says.
+    """
+    row = np.zeros(_N_STATE)
+    row[_HEADING], row[_TURN] = 1.0, share
+    seen = belief.cov @ row
+    gain = seen / (float(seen @ row) + math.radians(params.pose_deg) ** 2)
+    mean, cov = belief.mean + gain * off_rad, belief.cov - np.outer(gain, seen)
+    cov[:3] = 0.0
+    cov[:, :3] = 0.0
+    mean[:3] = np.array(START_MM) / 1000
+    cov[_EYE3, _EYE3] = (np.array(START_SPREAD_MM) / 1000) ** 2
+    return Belief(mean, cov, belief.weights)
+
+
+def travelled(params: PlacingParams, belief: Belief, way_m: NDArray[np.float64], air_s: float, gone_s: float) -> Belief:
+    """Belief at the next touch-down.
+
+    Parameters
+    ----------
+    params : PlacingParams
+        Tuning.
+    belief : Belief
+        At the lift-off.
+    way_m : ndarray, shape (3,)
+        Way through the air, face frame.
+    air_s : float
+        Its duration, s.
+    gone_s : float
+        Time since the belief before, s: the heading drifts.
+    """
+    mean, cov = belief.mean.copy(), belief.cov.copy()
+    mean[:3] += way_m
+    # A constant error a of the acceleration leaves a T^2 / 12 once the velocities at both ends fit.
+    cov[_EYE3, _EYE3] += params.air_m**2 + (params.air_m_s2 * air_s**2 / 12) ** 2
+    cov[_HEADING, _HEADING] += math.radians(params.drift_deg) ** 2 * gone_s / 60
+    kept = math.exp(-gone_s / params.turn_s)
+    mean[_TURN] *= kept
+    cov[_TURN] *= kept
+    cov[:, _TURN] *= kept
+    cov[_TURN, _TURN] += (1 - kept**2) * math.radians(params.turn_deg) ** 2
+    return _on_body(Belief(mean, cov, belief.weights))
+
+
+def _on_body(belief: Belief) -> Belief:
+    """Belief in a position that is not known any more: somewhere on face, neck or chest."""
+    mean, cov = belief.mean, belief.cov
+    if cov[0, 0] < _LOST_M**2:
+        return belief
+    gain = cov[:, :3] @ np.linalg.inv(cov[:3, :3] + np.diag(_BODY_SPREAD_M**2))
+    return Belief(mean + gain @ (_BODY_M - mean[:3]), cov - gain @ cov[:3], belief.weights)
+
+
+def lost(belief: Belief) -> Belief:
+    """Belief when the roller was out of sight."""
+    cov = belief.cov.copy()
+    cov[_EYE3, _EYE3] += 1.0
+    return Belief(belief.mean, cov, belief.weights)
+
+
+def rolled(params: PlacingParams, belief: Belief, way_m: NDArray[np.float64]) -> Belief:
+    """Belief after a way over the skin, face frame, (3,)."""
+    mean, cov = belief.mean.copy(), belief.cov.copy()
+    mean[:3] += way_m
+    cov[_EYE3, _EYE3] += params.slide**2 * float(np.einsum("i,i->", way_m, way_m))
+    return Belief(mean, cov, belief.weights)
+
+
+def next_weights(chain: Chain, belief: Belief, *, again: bool) -> NDArray[np.float64]:
+    """Probabilities of the model's states before a contact is looked at.
+
+    ``again`` says that the contact before goes on, so that the place hardly changes.
+    """
+    moved = np.einsum("ij,i->j", chain.transition, belief.weights)
+    return 0.9 * belief.weights + 0.1 * moved if again else moved
+
+
+class Weighed(NamedTuple):
+    """The places of a contact weighed."""
+
+    probability: NDArray[np.float64]
+    """Of each place, then of being elsewhere, (16,)."""
+    weights: NDArray[np.float64]
+    """Of the states of the sequence."""
+    fit: _Fit
+
+
+def weigh(params: PlacingParams, chain: Chain, belief: Belief, expected: NDArray[np.float64], look: Look) -> Weighed:
+    """Weigh the places of a contact."""
+    fit = _fit(params, belief, look)
+    log = np.append(fit.log_likelihood, math.log(_UNIFORM)) * params.trust
+    likelihood = np.exp(log - log.max())
+    weights = expected * likelihood[chain.place]
+    weights /= weights.sum()
+    probability = np.bincount(chain.place, weights, N_PLACES + 1).astype(np.float64, copy=False)
+    return Weighed(probability, weights, fit)
+
+
+def learned(belief: Belief, weighed: Weighed) -> Belief:
+    """Belief after a contact."""
+    probability, weights, fit = weighed
+    k = int(np.argmax(probability))
+    mean, cov = belief.mean, belief.cov
+    if k == ELSEWHERE:
+        cov = cov.copy()
+        cov[_EYE3, _EYE3] += 0.05**2  # perhaps it is the position that is wrong
+    elif (share := float(probability[k])) > _SURE:
+        columns = _COLUMNS[k]
+        gain = cov[:, columns] @ fit.matrix[k].T @ fit.inverse[k]
+        mean = mean + share * (gain @ fit.residual[k])
+        cov = cov - share * (gain @ (fit.matrix[k] @ cov[columns]))
+        cov = (cov + cov.T) / 2
+    return Belief(mean, cov, weights)
+
+
+def drifted_rad(belief: Belief) -> float:
+    """Heading to add to that of the start pose: how far the world has turned since."""
+    return float(belief.mean[_HEADING])
+
+
+def turned_rad(belief: Belief, share: float) -> tuple[float, float]:
+    """Heading to add for the face as it looks now, and its standard deviation.
+
+    ``share`` is that of a turn of the head which changes the heading: 1 for an upright head, 0 for one that lies.
+    """
+    mean, cov = belief.mean, belief.cov
+    variance = cov[_HEADING, _HEADING] + 2 * share * cov[_HEADING, _TURN] + share**2 * cov[_TURN, _TURN]
+    return float(mean[_HEADING] + share * mean[_TURN]), math.sqrt(variance)
+
+
+def _fit(params: PlacingParams, belief: Belief, look: Look) -> _Fit:
+    # Along east, north and outward (rows) of each place: the normal, the rolling direction and the vertical.
+    along = (_AXES @ np.array([look.normal, look.rolling, look.vertical]).T).reshape(3, N_PLACES, 3)
+    matrix = _TEMPLATE.copy()
+    matrix[:, :2, _PITCH] = -along[:2, :, 1].T
+    # A heading that is too small by d turns what is measured by d about the vertical.
+    matrix[:, 0, _HEADING] = along[1, :, 2]
+    matrix[:, 1, _HEADING] = -along[0, :, 2]
+    mean = belief.mean[_COLUMNS]
+    mean[:, _HEADING] = 0.0  # the frame is turned by it already
+    residual = -(matrix @ mean[:, :, np.newaxis])[:, :, 0]
+    east, north, outward = along[:, :, 0]
+    across = np.sqrt(east * east + north * north)
+    angle = np.arctan2(across, outward) / np.maximum(across, 1e-9)
+    residual[:, 0] += east * angle
+    residual[:, 1] += north * angle
+    residual[:, 2:] += look.middle_m - CENTRES_M
+    unfinished = max(1.0 - look.way_m / params.stroke_m, 0.0)
+    angles = math.radians(params.normal_deg) ** 2 + (math.radians(params.early_deg) * unfinished) ** 2
+    covariance = matrix @ belief.cov[_COLUMNS[:, :, np.newaxis], _COLUMNS[:, np.newaxis, :]] @ matrix.transpose(0, 2, 1)
+    covariance[:, _EYE2, _EYE2] += angles
+    covariance[:, 2 + _EYE3, 2 + _EYE3] += SPREADS_M**2 + (params.early_m * unfinished) ** 2
+    inverse = np.linalg.inv(covariance).astype(np.float64, copy=False)
+    squared = (residual[:, np.newaxis] @ inverse @ residual[:, :, np.newaxis])[:, 0, 0]
+    log = -0.5 * (squared + np.log(np.linalg.det(covariance)) + 5 * math.log(2 * math.pi))
+    return _Fit(residual, matrix, inverse, log)
