@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -109,7 +110,10 @@ def _finish(options: Options, result: dict[str, Any], error: Exception | None, c
         sys.stderr.write(f"roller-host: {error}\n")
     if result.get("packets") and result["missing_streams"]:
         missing = ", ".join(result["missing_streams"])
-        sys.stderr.write(f"roller-host: the roller sends no {missing}, so there is no force and no stroke to show\n")
+        lacking = "strokes are found from its motion alone, without a length"
+        if result["missing_streams"] != ["ROLL"]:
+            lacking = "there is no force and no stroke to show"
+        sys.stderr.write(f"roller-host: the roller sends no {missing}, so {lacking}\n")
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
     elif result.get("packets"):
@@ -185,10 +189,12 @@ def run_headless(options: Options) -> int:
 
 def _stroke_line(stroke: Stroke) -> str:
     where = place_name(stroke.zone, stroke.side) if stroke.zone else "place unknown"
-    return (
-        f"{stroke.begin_s:7.2f} s  {where:16}  {stroke.direction_deg:+5.0f} deg (+-{stroke.direction_sigma_deg:.0f})  "
-        f"{stroke.length_m * 100:4.1f} cm  {stroke.speed_m_s * 100:4.1f} cm/s  {stroke.force_n:4.2f} N"
-    )
+    way, pace = "direction unknown ", "length unknown    "
+    if not math.isnan(stroke.direction_deg):
+        way = f"{stroke.direction_deg:+5.0f} deg (+-{stroke.direction_sigma_deg:.0f})"
+    if not math.isnan(stroke.length_m):
+        pace = f"{stroke.length_m * 100:4.1f} cm  {stroke.speed_m_s * 100:4.1f} cm/s"
+    return f"{stroke.begin_s:7.2f} s  {where:16}  {way}  {pace}  {stroke.force_n:4.2f} N"
 
 
 @contextmanager

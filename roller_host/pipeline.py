@@ -103,7 +103,7 @@ class Pipeline:
         self._period_s: float | None = None
         self._last_imu_s: float | None = None
         self._begin_s: float | None = None
-        self._came: set[int] = set()
+        self._seen_s: dict[int, float] = {}
 
     def feed(self, record: Record) -> Estimates | None:
         """Take in the next record, in order of arrival.
@@ -197,14 +197,18 @@ class Pipeline:
             self._period_s = periods[0] * 1e-6 if periods else None
 
     def _expect(self, blocks: list[RawBlock]) -> None:
-        """Wait for the streams that were asked for; after `PATIENCE_S` only for those that came."""
-        self._came.update(block.stream_id for block in blocks)
-        t_s = [block.t_s for block in blocks if len(block.t_s)]
-        if not t_s:
+        """Wait for the streams that were asked for; after `PATIENCE_S` without one, go on without it."""
+        for block in blocks:
+            if len(block.t_s):
+                self._seen_s[block.stream_id] = float(block.t_s[-1])
+                if self._begin_s is None:
+                    self._begin_s = float(block.t_s[0])
+        if self._begin_s is None:
             return
-        self._begin_s = float(min(t[0] for t in t_s)) if self._begin_s is None else self._begin_s
-        patient = max(t[-1] for t in t_s) < self._begin_s + PATIENCE_S
-        streams = frozenset((self._wanted if patient else frozenset[int]()) | self._came)
+        late_s = max(self._seen_s.values()) - PATIENCE_S
+        streams = frozenset(stream_id for stream_id, t_s in self._seen_s.items() if t_s > late_s)
+        if late_s < self._begin_s:
+            streams |= self._wanted
         if streams != self.model.streams:
             self.model = replace(self.model, streams=streams)
 

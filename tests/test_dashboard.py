@@ -26,6 +26,7 @@ from roller_host.dashboard.force import share_of
 from roller_host.dashboard.playhead import Playhead
 from roller_host.dashboard.session import RollerChoice, Rollers, Snapshot
 from roller_host.dashboard.strip import Ring, StripBand, StripPlot
+from roller_host.dashboard.strokes import sentence
 from roller_host.dashboard.window import MainWindow
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.signal.comfort import STARTING_BANDS, Comfort
@@ -613,3 +614,11 @@ def test_band_of_the_past_survives_a_redraw(qtbot):
     middle = box.top() + round(box.height() * (1 - 2.0 / 4.0) / 1.05)
     kinds = [image.pixelColor(round(box.left() + box.width() * share), middle).name() for share in (0.15, 0.5, 0.9)]
     assert kinds == [theme.DARK.card, theme.DARK.band, theme.DARK.card]
+
+
+def test_a_stroke_without_a_length_says_so():
+
+    unknown = UP_OUT._replace(length_m=math.nan, speed_m_s=math.nan)
+    assert "length not known" in sentence(unknown)
+    assert "nan" not in sentence(unknown._replace(direction_deg=math.nan, outward_deg=math.nan))
+    assert "8 centimetres" in sentence(UP_OUT)

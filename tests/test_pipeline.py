@@ -463,3 +463,25 @@ def test_the_same_nonsense_is_told_once_however_often_it_comes(caplog):
     mixed = [one for record in good[-40:] for one in (record, Record(0.0, "STREAM", "in", b"\x10\x00"))]
     run(mixed)
     assert len(caplog.records) == 1
+
+
+def test_an_encoder_that_falls_silent_is_not_waited_for_for_ever():
+    """After some seconds without ROLL strokes come from motion alone, and nothing piles up."""
+
+    def without_roll(record):
+        packet = codec.decode_packet(record.payload)
+        blocks = [tuple(block) for block in packet.blocks if block.stream_id != codec.STREAM_ID["ROLL"]]
+        return record._replace(payload=codec.encode_packet(packet.flags, packet.seq, packet.t0_us, blocks))
+
+    n_streamed, changed = 0, []
+    for record in session(2, 40.0).records:
+        n_streamed += record.source == "STREAM"
+        changed.append(without_roll(record) if record.source == "STREAM" and n_streamed > 200 else record)
+    pipeline, estimates = run(changed)
+    t_s = joined(estimates, "t_s")
+    assert t_s[-1] > 38
+    assert len(t_s) > 0.98 * 104 * 38
+    late = [stroke for stroke in pipeline.totals.strokes if stroke.begin_s > 20]
+    assert late
+    assert all(np.isnan(stroke.length_m) for stroke in late)
+    assert pipeline.totals.strokes[0].length_m > 0.02

@@ -94,6 +94,8 @@ class StrokeList(Card):
         p.setPen(self.look.tone("dim"))
         p.setFont(theme.font(theme.SMALL))
         way = f"{stroke.length_m * 100:.1f} cm at {stroke.speed_m_s * 100:.0f} cm/s"
+        if math.isnan(stroke.length_m):
+            way = "length not known"
         in_band = f"{stroke.in_band_ratio:.0%} in band"
         p.drawText(text, left | bottom, way)
         if QFontMetricsF(p.font()).horizontalAdvance(f"{way}  {in_band}") < text.width():
@@ -113,6 +115,7 @@ def sentence(stroke: Stroke) -> str:
     """A stroke for a screen reader."""
     way = words.heading(stroke.direction_deg, stroke.side) or "direction not known"
     advice = "" if words.advised(stroke.direction_deg, stroke.side) else ", advised against"
-    return (
-        f"{place_title(stroke)}, {way}{advice}, {stroke.length_m * 100:.0f} centimetres, {stroke.force_n:.1f} newtons"
-    )
+    length = f"{stroke.length_m * 100:.0f} centimetres"
+    if math.isnan(stroke.length_m):
+        length = "length not known"
+    return f"{place_title(stroke)}, {way}{advice}, {length}, {stroke.force_n:.1f} newtons"

@@ -64,6 +64,16 @@ class DeviceModel:
         return np.stack([self.axle, self.forward, -self.press], axis=1)
 
     @cached_property
+    def straight(self) -> bool:
+        """These are the body's own axes, so that nothing needs to be turned."""
+        return bool((self.basis == np.eye(3)).all())
+
+    @cached_property
+    def lever_along_m(self) -> NDArray[np.float64]:
+        """`lever_m` along axle, rolling direction and away from the skin, m, shape (3,)."""
+        return self.lever_m @ self.basis
+
+    @cached_property
     def lever_m(self) -> NDArray[np.float64]:
         """From the IMU to the axle, body frame, m, shape (3,)."""
         geometry = self.geometry

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_EYE, _NONE = np.eye(3), np.zeros((3, 3))
+_EYE = np.eye(3)
 _D, _P, _V, _B = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 12)
 """States, each of three world components: displacement of the last leg, place, velocity, error of the acceleration."""
 
@@ -233,30 +233,22 @@ def _leg(
     way = course.place_m[end] - state.place_m - time_s * state.velocity_m_s
     gained = course.velocity_m_s[end] - state.velocity_m_s
     keep = float(np.exp(-time_s / params.error_tau_s))
-    go, drift = _EYE * time_s, _EYE * (time_s**2 / 2)
-    transition = np.block(
-        [
-            [_NONE, _NONE, go, drift],
-            [_NONE, _EYE, go, drift],
-            [_NONE, _NONE, _EYE, go],
-            [_NONE, _NONE, _NONE, _EYE * keep],
-        ]
-    )
+    half = time_s**2 / 2
+    transition = _per_axis([[0, 0, time_s, half], [0, 1, time_s, half], [0, 0, 1, time_s], [0, 0, 0, keep]])
     # White noise of the acceleration, integrated.
-    q = params.noise_m_s**2
-    place, both, speed = _EYE * (q * time_s**3 / 3), _EYE * (q * time_s**2 / 2), _EYE * (q * time_s)
-    changed = _EYE * (params.error_m_s2**2 * (1 - keep**2))
-    noise = np.block(
-        [
-            [place + 1e-10 * _EYE, place, both, _NONE],
-            [place, place, both, _NONE],
-            [both, both, speed, _NONE],
-            [_NONE, _NONE, _NONE, changed],
-        ]
+    place, both, speed = (params.noise_m_s**2 * part for part in (time_s**3 / 3, half, time_s))
+    changed = params.error_m_s2**2 * (1 - keep**2)
+    noise = _per_axis(
+        [[place + 1e-10, place, both, 0], [place, place, both, 0], [both, both, speed, 0], [0, 0, 0, changed]]
     )
     mean = transition @ state.step.mean + np.concatenate([way, way, gained, np.zeros(3)])
     cov = transition @ state.step.cov @ transition.T + noise
     return _updated(params, mean, cov, stop, transition)
+
+
+def _per_axis(states: list[list[float]]) -> NDArray[np.float64]:
+    """Matrix of all states, (12, 12), from that of one axis, (4, 4): the axes are independent and alike."""
+    return (np.array(states)[:, np.newaxis, :, np.newaxis] * _EYE[:, np.newaxis, :]).reshape(12, 12)
 
 
 def _updated(
@@ -268,7 +260,8 @@ def _updated(
 ) -> Step:
     """Take into account that there was a stop, within reach."""
     seen = slice(_P.start, _V.stop)
-    noise = np.block([[_EYE * params.reach_m**2, _NONE], [_NONE, stop]])
+    noise = np.zeros((6, 6))
+    noise[:3, :3], noise[3:, 3:] = _EYE * params.reach_m**2, stop
     gain = np.linalg.solve(cov[seen, seen] + noise, cov[seen]).T
     after = cov - gain @ cov[seen]
     return Step(mean - gain @ mean[seen], (after + after.T) / 2, mean, cov, transition)

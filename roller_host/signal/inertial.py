@@ -30,6 +30,7 @@ from roller_host.signal.displacement import (
     integrate,
 )
 from roller_host.signal.estimates import Stroke
+from roller_host.signal.force import peak_n
 from roller_host.signal.grip import GRAVITY_M_S2
 from roller_host.signal.lowpass import lowpass_step
 from roller_host.signal.strokes import Detected, Motion
@@ -312,7 +313,7 @@ def _stroke(rows: NDArray[np.float64], last: NDArray[np.float64], decided_s: flo
         speed_m_s=math.nan,
         speed_peak_m_s=math.nan,
         force_n=float(rows[:, _FORCE].mean()),
-        force_peak_n=float(rows[:, _FORCE].max()),
+        force_peak_n=peak_n(rows[:, _T], rows[:, _FORCE]),
         force_sigma_n=float(rows[:, _SIGMA].mean()),
         in_band_ratio=float(rows[:, _BAND].mean()),
         zone=zone,

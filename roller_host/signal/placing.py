@@ -182,8 +182,12 @@ _HEADING, _PITCH, _TURN, _ZONES, _PER_ZONE = 3, 4, 5, 6, 5
 _N_STATE = _ZONES + _PER_ZONE * len(ZONES)
 _COLUMNS = np.array([[*range(_ZONES), *(_ZONES + _PER_ZONE * z + i for i in range(_PER_ZONE))] for z in ZONE_OF])
 """States that a place's observation depends on, (15, 11)."""
-_EYE2, _EYE3 = np.arange(2), np.arange(3)
+_PAIRS = _COLUMNS[:, :, np.newaxis] * _N_STATE + _COLUMNS[:, np.newaxis, :]
+"""Where the covariances of these lie in the flattened matrix, (15, 11, 11): far quicker than two indices."""
+_EYE3 = np.arange(3)
 _AXES = np.concatenate([EAST, NORTH, NORMALS])
+_FARTHEST_M = 1.0
+"""Nothing says more of a position than that it is unknown by this much."""
 _LOST_M = 0.06
 """From this standard deviation on, a position says less than that the roller touches the skin."""
 _BODY_M, _BODY_SPREAD_M = CENTRES_M.mean(axis=0), CENTRES_M.std(axis=0) + 0.02
@@ -208,6 +212,11 @@ def _template() -> NDArray[np.float64]:
 
 
 _TEMPLATE = _template()
+_VARIANCES = np.concatenate([np.zeros((N_PLACES, 2)), SPREADS_M**2], axis=1)
+"""Of what is seen of a place, but for those of `_seen_variances`, (15, 5)."""
+_LOG_UNIFORM = math.log(_UNIFORM)
+_BORDER = 1e12
+"""Lower corner of the bordered covariances, above every squared distance."""
 
 
 class Belief(NamedTuple):
@@ -222,16 +231,12 @@ class Belief(NamedTuple):
 class Look(NamedTuple):
     """What is seen of a contact so far, face frame."""
 
-    normal: NDArray[np.float64]
-    """Mean normal, (3,), any length."""
-    rolling: NDArray[np.float64]
-    """Mean rolling direction, (3,)."""
+    directions: NDArray[np.float64]
+    """Mean normal, mean rolling direction and the world's vertical as rows, (3, 3)."""
     middle_m: NDArray[np.float64]
     """Mean position since the touch-down, from there, (3,)."""
     way_m: float
     """Farthest distance from the touch-down."""
-    vertical: NDArray[np.float64]
-    """The world's vertical, (3,)."""
 
 
 class _Fit(NamedTuple):
@@ -241,8 +246,8 @@ class _Fit(NamedTuple):
     """(15, 5)."""
     matrix: NDArray[np.float64]
     """Observation matrices, (15, 5, 11)."""
-    inverse: NDArray[np.float64]
-    """Of the covariances of the residuals, (15, 5, 5)."""
+    covariance: NDArray[np.float64]
+    """Of the residuals, (15, 5, 5)."""
     log_likelihood: NDArray[np.float64]
     """(15,)."""
 
@@ -298,7 +303,8 @@ def travelled(params: PlacingParams, belief: Belief, way_m: NDArray[np.float64],
     mean, cov = belief.mean.copy(), belief.cov.copy()
     mean[:3] += way_m
     # A constant error a of the acceleration leaves a T^2 / 12 once the velocities at both ends fit.
-    cov[_EYE3, _EYE3] += params.air_m**2 + (params.air_m_s2 * air_s**2 / 12) ** 2
+    astray_m = min(params.air_m_s2 * air_s**2 / 12, _FARTHEST_M)
+    cov[_EYE3, _EYE3] += params.air_m**2 + astray_m**2
     cov[_HEADING, _HEADING] += math.radians(params.drift_deg) ** 2 * gone_s / 60
     kept = math.exp(-gone_s / params.turn_s)
     mean[_TURN] *= kept
@@ -320,7 +326,7 @@ def _on_body(belief: Belief) -> Belief:
 def lost(belief: Belief) -> Belief:
     """Belief when the roller was out of sight."""
     cov = belief.cov.copy()
-    cov[_EYE3, _EYE3] += 1.0
+    cov[_EYE3, _EYE3] += _FARTHEST_M**2
     return Belief(belief.mean, cov, belief.weights)
 
 
@@ -354,8 +360,9 @@ class Weighed(NamedTuple):
 def weigh(params: PlacingParams, chain: Chain, belief: Belief, expected: NDArray[np.float64], look: Look) -> Weighed:
     """Weigh the places of a contact."""
     fit = _fit(params, belief, look)
-    log = np.append(fit.log_likelihood, math.log(_UNIFORM)) * params.trust
-    likelihood = np.exp(log - log.max())
+    log = np.full(N_PLACES + 1, _LOG_UNIFORM)
+    log[:N_PLACES] = fit.log_likelihood
+    likelihood = np.exp((log - log.max()) * params.trust)
     weights = expected * likelihood[chain.place]
     weights /= weights.sum()
     probability = np.bincount(chain.place, weights, N_PLACES + 1).astype(np.float64, copy=False)
@@ -371,10 +378,10 @@ def learned(belief: Belief, weighed: Weighed) -> Belief:
         cov = cov.copy()
         cov[_EYE3, _EYE3] += 0.05**2  # perhaps it is the position that is wrong
     elif (share := float(probability[k])) > _SURE:
-        columns = _COLUMNS[k]
-        gain = cov[:, columns] @ fit.matrix[k].T @ fit.inverse[k]
+        seen = fit.matrix[k] @ cov[_COLUMNS[k]]
+        gain = np.linalg.solve(fit.covariance[k], seen).T
         mean = mean + share * (gain @ fit.residual[k])
-        cov = cov - share * (gain @ (fit.matrix[k] @ cov[columns]))
+        cov = cov - share * (gain @ seen)
         cov = (cov + cov.T) / 2
     return Belief(mean, cov, weights)
 
@@ -396,13 +403,13 @@ def turned_rad(belief: Belief, share: float) -> tuple[float, float]:
 
 def _fit(params: PlacingParams, belief: Belief, look: Look) -> _Fit:
     # Along east, north and outward (rows) of each place: the normal, the rolling direction and the vertical.
-    along = (_AXES @ np.array([look.normal, look.rolling, look.vertical]).T).reshape(3, N_PLACES, 3)
+    along = (_AXES @ look.directions.T).reshape(3, N_PLACES, 3)
     matrix = _TEMPLATE.copy()
     matrix[:, :2, _PITCH] = -along[:2, :, 1].T
     # A heading that is too small by d turns what is measured by d about the vertical.
     matrix[:, 0, _HEADING] = along[1, :, 2]
     matrix[:, 1, _HEADING] = -along[0, :, 2]
-    mean = belief.mean[_COLUMNS]
+    mean = belief.mean.take(_COLUMNS)
     mean[:, _HEADING] = 0.0  # the frame is turned by it already
     residual = -(matrix @ mean[:, :, np.newaxis])[:, :, 0]
     east, north, outward = along[:, :, 0]
@@ -411,12 +418,29 @@ def _fit(params: PlacingParams, belief: Belief, look: Look) -> _Fit:
     residual[:, 0] += east * angle
     residual[:, 1] += north * angle
     residual[:, 2:] += look.middle_m - CENTRES_M
-    unfinished = max(1.0 - look.way_m / params.stroke_m, 0.0)
-    angles = math.radians(params.normal_deg) ** 2 + (math.radians(params.early_deg) * unfinished) ** 2
-    covariance = matrix @ belief.cov[_COLUMNS[:, :, np.newaxis], _COLUMNS[:, np.newaxis, :]] @ matrix.transpose(0, 2, 1)
-    covariance[:, _EYE2, _EYE2] += angles
-    covariance[:, 2 + _EYE3, 2 + _EYE3] += SPREADS_M**2 + (params.early_m * unfinished) ** 2
-    inverse = np.linalg.inv(covariance).astype(np.float64, copy=False)
-    squared = (residual[:, np.newaxis] @ inverse @ residual[:, :, np.newaxis])[:, 0, 0]
-    log = -0.5 * (squared + np.log(np.linalg.det(covariance)) + 5 * math.log(2 * math.pi))
-    return _Fit(residual, matrix, inverse, log)
+    covariance = matrix @ belief.cov.take(_PAIRS) @ matrix.transpose(0, 2, 1)
+    covariance.reshape(N_PLACES, 25)[:, ::6] += _VARIANCES + _seen_variances(params, look.way_m)
+    return _Fit(residual, matrix, covariance, _log_likelihood(residual, covariance))
+
+
+def _seen_variances(params: PlacingParams, way_m: float) -> NDArray[np.float64]:
+    """Variances by which a contact looked at after a way differs from its place, (5,)."""
+    unfinished = max(1.0 - way_m / params.stroke_m, 0.0)
+    angle = math.radians(params.normal_deg) ** 2 + (math.radians(params.early_deg) * unfinished) ** 2
+    position = (params.early_m * unfinished) ** 2
+    return np.array([angle, angle, position, position, position])
+
+
+def _log_likelihood(residual: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms of the normal densities of residuals, (15,).
+
+    Bordered by its residual r, a covariance L L' has a factor with one row more, which is the solution of L x = r: one
+    factorisation gives the determinants and the squared distances.
+    """
+    bordered = np.full((N_PLACES, 6, 6), _BORDER)
+    bordered[:, :5, :5] = covariance
+    bordered[:, 5, :5] = residual
+    factor = np.linalg.cholesky(bordered).reshape(N_PLACES, 36)
+    across = factor[:, 30:35]
+    spread = np.log(factor[:, :35:7]).sum(axis=1)
+    return -0.5 * np.einsum("ij,ij->i", across, across) - spread - 2.5 * math.log(2 * math.pi)

@@ -82,12 +82,16 @@ class StrokeState(NamedTuple):
     """Speed as followed."""
     turned_rad: float = 0.0
     """Turn of the handle about the axle since the beginning."""
-    pending: NDArray[np.float64] = np.zeros((0, _COLUMNS))
-    """Samples since the contact or the reversal that began the movement under way, and a few before."""
+    blocks: tuple[NDArray[np.float64], ...] = ()
+    """Rows of samples since the contact or the reversal that began the movement under way, and a few before."""
     begin: int = 0
-    """Row of ``pending`` at which that movement began."""
+    """Row at which that movement began."""
     extreme: int = 0
-    """Row at which the movement was farthest."""
+    """Row at which it was farthest."""
+    begin_s: float = 0.0
+    """Time of the one."""
+    far_m: float = 0.0
+    """Way at the other."""
     sign: int = 0
     """Sense of the movement, 0 until it shows."""
     lifted: bool = True
@@ -165,14 +169,16 @@ def stroke_step(
     rows, speed, state = _rows(params, model, state, samples, fs_hz)
     contact = [c is not Comfort.NO_CONTACT for c in samples.comfort]
     before = _held(params, state.grip)
-    harvest = _Harvest(params, model, fs_hz, state)
-    state = _cut(harvest, params, state, rows, contact)
-    skew, pitch = np.full(len(rows), before[0]), np.full(len(rows), before[1])
-    for row, grip in harvest.changes:
-        skew[row:], pitch[row:] = _held(params, grip)
-    moving = np.array(contact) & (np.abs(speed) > params.moving_m_s)
-    angle = _angle_deg(rows, skew, pitch, np.sign(speed))
-    return Detected(Motion(speed, np.where(moving, angle, np.nan)), harvest.strokes, harvest.evidence), state
+    cutter = _Cutter(params, model, state, rows, fs_hz)
+    state = cutter.run(contact, state)
+    direction = np.full(len(rows), np.nan)
+    moving = np.flatnonzero(np.array(contact) & (np.abs(speed) > params.moving_m_s))
+    if len(moving):
+        skew, pitch = np.full(len(rows), before[0]), np.full(len(rows), before[1])
+        for row, grip in cutter.changes:
+            skew[row:], pitch[row:] = _held(params, grip)
+        direction[moving] = _angle_deg(rows[moving], skew[moving], pitch[moving], np.sign(speed[moving]))
+    return Detected(Motion(speed, direction), cutter.strokes, cutter.evidence), state
 
 
 def after_gap(state: StrokeState) -> StrokeState:
@@ -184,15 +190,15 @@ def _rows(
     params: StrokeParams, model: DeviceModel, state: StrokeState, samples: StrokeInput, fs_hz: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], StrokeState]:
     """Columns of the block, and the speed."""
-    n, basis = len(samples.t_s), model.basis
-    rate = np.einsum("ij,jk->ik", samples.rate_rad_s, basis)
+    n, basis, lever = len(samples.t_s), model.basis, model.lever_along_m
+    rate, acc, axes = samples.rate_rad_s, samples.acc_m_s2, samples.rotation
+    if not model.straight:
+        rate, acc = (np.einsum("ij,jk->ik", one, basis) for one in (rate, acc))
+        axes = np.einsum("nij,jk->nik", axes, basis)
     # With what was before as its first value, the sum has the same bits however the samples are divided.
     turned = np.cumsum(np.concatenate([[state.turned_rad], rate[:, 0] / fs_hz]))
     way = (samples.roll_rad - turned[1:]) * model.geometry.roller_radius_m
-    acc = np.einsum("ij,jk->ik", samples.acc_m_s2, basis)
-    axes = np.einsum("nij,jk->nik", samples.rotation, basis)
     # Of the axle, along the rolling direction; the lever's angular acceleration acts across it.
-    lever = model.lever_m @ basis
     spin = rate[:, 1] * (np.einsum("ij,j->i", rate, lever)) - lever[1] * np.einsum("ij,ij->i", rate, rate)
     gain = acc[:, 1] + spin - GRAVITY_M_S2 * axes[:, 2, 1]
     n_past = max(round(params.speed_s * fs_hz), 1)
@@ -252,91 +258,116 @@ def _angle_deg(
     return np.degrees(np.arctan2(across * sense, along_up * sense))
 
 
-class _Harvest:
-    """Strokes of one block, and the grip as it is learned from them."""
+class _Cutter:
+    """Divides contact into movements of one sense; the grip is learned from each that is a stroke.
 
-    def __init__(self, params: StrokeParams, model: DeviceModel, fs_hz: float, state: StrokeState) -> None:
+    Rows are counted from the first one of ``state.blocks``.
+    """
+
+    def __init__(
+        self, params: StrokeParams, model: DeviceModel, state: StrokeState, rows: NDArray[np.float64], fs_hz: float
+    ) -> None:
         self._params, self._model, self._fs_hz = params, model, fs_hz
-        self.grip, self.ended_s = state.grip, state.ended_s
+        self._blocks = (*state.blocks, rows)
+        self._n_old = sum(map(len, state.blocks))
+        self._begin, self._extreme, self._sign, self._lifted = state.begin, state.extreme, state.sign, state.lifted
+        self._begin_s, self._far_m, self._ended_s = state.begin_s, state.far_m, state.ended_s
+        self._grip = state.grip
         self.strokes: list[Stroke] = []
         self.evidence: list[Evidence] = []
         self.changes: list[tuple[int, GripState]] = []
-        """Row from which on the grip is another."""
+        """Row of the block from which on the grip is another."""
 
-    def take(self, rows: NDArray[np.float64], span: tuple[int, int], *, lifted: bool) -> bool:
-        """Sum up the movement between two rows, decided at the last one; tell whether it was a stroke."""
-        params, model = self._params, self._model
-        moved = _inner(params, rows, span)
+    def run(self, contact: list[bool], state: StrokeState) -> StrokeState:
+        """Go through the block."""
+        rows = self._blocks[-1]
+        times = zip(contact, rows[:, _WAY].tolist(), rows[:, _T].tolist(), strict=True)
+        for i, (touches, way_m, t_s) in enumerate(times, self._n_old):
+            if touches:
+                self._touch(i, way_m, t_s)
+            else:
+                if i > self._begin:
+                    self._close(i - 1, i)
+                self._begin, self._extreme, self._sign, self._lifted = i + 1, i + 1, 0, True
+        return self._rest(state)
+
+    def _touch(self, i: int, way_m: float, t_s: float) -> None:
+        params = self._params
+        if i == self._begin:
+            self._begin_s, self._far_m = t_s, way_m
+        moved = way_m - self._far_m
+        if self._sign == 0 and abs(moved) > params.reversal_m:
+            self._sign, self._extreme, self._far_m = (1 if moved > 0 else -1), i, way_m
+        elif self._sign * moved > 0:
+            self._extreme, self._far_m = i, way_m
+        elif self._sign and -self._sign * moved > params.reversal_m:
+            self._close(self._extreme, i)
+            self._begin, self._begin_s = self._extreme, float(self._span(self._extreme, self._extreme)[0, _T])
+            self._extreme, self._far_m, self._sign = i, way_m, -self._sign
+        if t_s - self._begin_s > params.longest_s:
+            self._close(i, i)
+            self._begin = self._extreme = i
+            self._begin_s, self._far_m, self._sign = t_s, way_m, 0
+
+    def _span(self, first: int, last: int) -> NDArray[np.float64]:
+        """Rows from ``first`` to ``last``."""
+        parts: list[NDArray[np.float64]] = []
+        begin = 0
+        for block in self._blocks:
+            if first < begin + len(block) and begin <= last:
+                parts.append(block[max(first - begin, 0) : last + 1 - begin])
+            begin += len(block)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _close(self, end: int, decided: int) -> None:
+        """Sum up the movement that ended at a row, as decided at another."""
+        first = max(self._begin - _MARGIN, 0)
+        rows = self._span(first, decided)
+        span = self._begin - first, end - first
+        moved = _inner(self._params, rows, span)
         if moved is None:
-            return False
-        begin, end = moved
-        first = max(begin - _MARGIN, span[0] if lifted else 0)
+            return
+        said = self._gather(rows, span, moved)
+        grip, self._grip = grip_step(self._params.grip, self._grip, said)
+        path = path_of(said, grip, self._model.geometry.roller_radius_m)
+        begin_s, end_s = _ends_s(self._params, rows, span, moved, lifted=self._lifted)
+        begin_s, self._ended_s = max(begin_s, self._ended_s), end_s
+        self.strokes.append(_stroke(self._params, rows, moved, (begin_s, end_s), path))
+        self.evidence.append(said)
+        self.changes.append((decided - self._n_old, self._grip))
+        self._lifted = False
+
+    def _gather(self, rows: NDArray[np.float64], span: tuple[int, int], moved: tuple[int, int]) -> Evidence:
+        model, (begin, end) = self._model, moved
+        first = max(begin - _MARGIN, span[0] if self._lifted else 0)
         near = rows[first : end + 1 + _MARGIN]
         passage = Passage(near[:, _PATH], near[:, _RATE], near[:, _ACC], near[:, _AXES].reshape(-1, 3, 3), near[:, _UP])
-        lever_m = model.lever_m @ model.basis
-        said = gather(params.grip, passage, (begin - first, end - first), lever_m, self._fs_hz)
-        travel_m = abs(float(rows[span[1], _WAY] - rows[span[0], _WAY]))
-        place = int(rows[-1, _PLACE])
+        lever_m = model.lever_along_m
+        said = gather(self._params.grip, passage, (begin - first, end - first), lever_m, self._fs_hz)
         radius_m = model.geometry.roller_radius_m
-        mean, spread = curvature_per_m(place, along_rolling_rad(said))
+        mean, spread = curvature_per_m(int(rows[-1, _PLACE]), along_rolling_rad(said))
         # The axle's way is longer than the skin's by the radius: the same turn over it is a smaller curvature.
         seen = mean / (1 + radius_m * mean), spread / (1 + radius_m * mean) ** 2
-        said = said._replace(way_m=travel_m, lifted=lifted, curvature_per_m=seen)
-        grip, self.grip = grip_step(params.grip, self.grip, said)
-        path = path_of(said, grip, radius_m)
-        begin_s, end_s = _ends_s(params, rows, span, moved, lifted=lifted)
-        begin_s, self.ended_s = max(begin_s, self.ended_s), end_s
-        self.strokes.append(_stroke(params, rows, moved, (begin_s, end_s), path))
-        self.evidence.append(said)
-        return True
+        way_m = abs(float(rows[span[1], _WAY] - rows[span[0], _WAY]))
+        return said._replace(way_m=way_m, lifted=self._lifted, curvature_per_m=seen)
 
-
-def _cut(
-    harvest: _Harvest,
-    params: StrokeParams,
-    state: StrokeState,
-    rows: NDArray[np.float64],
-    contact: list[bool],
-) -> StrokeState:
-    """Divide contact into movements of one sense."""
-    pending = np.concatenate([state.pending, rows])
-    n_old = len(state.pending)
-    begin, extreme, sign, lifted = state.begin, state.extreme, state.sign, state.lifted
-    position, t_s = pending[:, _WAY].tolist(), pending[:, _T].tolist()
-
-    def close(end: int, decided: int) -> None:
-        nonlocal lifted
-        if harvest.take(pending[: decided + 1], (begin, end), lifted=lifted):
-            harvest.changes.append((decided - n_old, harvest.grip))
-            lifted = False
-
-    for i, touches in enumerate(contact, n_old):
-        if not touches:
-            if i > begin:
-                close(i - 1, i)
-            begin, extreme, sign, lifted = i + 1, i + 1, 0, True
-            continue
-        moved = position[i] - position[extreme]
-        if sign == 0 and abs(moved) > params.reversal_m:
-            sign, extreme = (1 if moved > 0 else -1), i
-        elif sign * moved > 0:
-            extreme = i
-        elif sign and -sign * moved > params.reversal_m:
-            close(extreme, i)
-            begin, extreme, sign = extreme, i, -sign
-        if t_s[i] - t_s[begin] > params.longest_s:
-            close(i, i)
-            begin, extreme, sign = i, i, 0
-    first = max(begin - _MARGIN, 0)
-    return state._replace(
-        pending=pending[first:].copy(),
-        begin=begin - first,
-        extreme=extreme - first,
-        sign=sign,
-        lifted=lifted,
-        ended_s=harvest.ended_s,
-        grip=harvest.grip,
-    )
+    def _rest(self, state: StrokeState) -> StrokeState:
+        """Memory for the next block: what lies before the margin is not needed any more."""
+        blocks, first = self._blocks, max(self._begin - _MARGIN, 0)
+        begin, extreme = self._begin - first, self._extreme - first
+        while len(blocks) > 1 and first >= len(blocks[0]):
+            blocks, first = blocks[1:], first - len(blocks[0])
+        return state._replace(
+            blocks=(blocks[0][first:].copy(), *blocks[1:]),
+            begin=begin,
+            extreme=extreme,
+            begin_s=self._begin_s,
+            far_m=self._far_m,
+            sign=self._sign,
+            lifted=self._lifted,
+            ended_s=self._ended_s,
+            grip=self._grip,
+        )
 
 
 def _inner(params: StrokeParams, rows: NDArray[np.float64], span: tuple[int, int]) -> tuple[int, int] | None:

@@ -56,7 +56,7 @@ class ZoneInput(NamedTuple):
     acc_m_s2: NDArray[np.float64]
     """Specific force at the IMU, body frame, (n, 3)."""
     roll_rad: NDArray[np.float64]
-    """Roller angle; NaN without an encoder."""
+    """Roller angle; without an encoder any constant, and the contact point is taken to stay."""
     contact: NDArray[np.bool_]
     """Skin contact."""
 
@@ -79,8 +79,7 @@ class Zones(NamedTuple):
 
 _TAIL = 5
 """Rows of running sums kept: the speed of the roller is taken over one step less."""
-_NORMAL, _ROLLING, _VELOCITY, _ROLLED = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 12)
-_MOVED, _ROLLED_SUM = slice(12, 15), slice(15, 18)
+_NORMAL, _ROLLING, _VELOCITY, _ROLLED, _MOVED, _ROLLED_SUM = (slice(i, i + 3) for i in range(0, 18, 3))
 _N_SUMS = 18
 _CONTACT, _STILL = 1, 2
 
@@ -132,6 +131,18 @@ class Track(NamedTuple):
         return self.frame.heading_rad + turned, sigma
 
 
+class _Shown(NamedTuple):
+    """One row of `Zones`."""
+
+    settled: int
+    confidence: float
+    up: tuple[float, float, float]
+    sigma_deg: float
+
+
+_UNKNOWN = _Shown(-1, 0.0, (0.0, 0.0, 1.0), math.inf)
+
+
 class ZoneState(NamedTuple):
     """Memory between blocks."""
 
@@ -149,6 +160,8 @@ class ZoneState(NamedTuple):
     """It has been held there long enough for a pose."""
     track: Track | None = None
     """None before the start pose."""
+    shown: _Shown = _UNKNOWN
+    """What the track shows of each sample until it changes."""
 
 
 class _Block(NamedTuple):
@@ -216,19 +229,18 @@ def zone_step(
     sums = _running_sums(model, state, samples, period_s)
     block = _Block(params, chain, model, samples, sums, state.n_samples, period_s)
     flags = _flags(params, samples)
-    spans: list[tuple[int, Track | None]] = []
-    at = 0
+    spans: list[tuple[int, _Shown]] = []
     for change in [*_changes(state, flags), n]:
         while (row := _next_look(block, state)) < change:
-            spans.append((row - at, state.track))
-            at, state = row, _look(block, state, block.begin_i + row)
-        spans.append((change - at, state.track))
+            spans.append((row, state.shown))
+            state = _showing(_look(block, state, block.begin_i + row))
+        spans.append((change, state.shown))
         if change < n:
-            at, state = change, _change(block, state, block.begin_i + change, int(flags[change]))
+            state = _showing(_change(block, state, block.begin_i + change, int(flags[change])))
     end = state._replace(
         n_samples=state.n_samples + n,
         tail=block.sums[-_TAIL:].copy(),
-        last_roll_rad=float(samples.roll_rad[-1]),
+        last_roll_rad=samples.roll_rad.item(-1),
     )
     return _zones(spans, samples.contact), end
 
@@ -238,39 +250,41 @@ def after_gap(state: ZoneState) -> ZoneState:
     track = state.track
     if track:
         track = track._replace(belief=placing.lost(track.belief), begin=None, settled=-1, confidence=0.0)
-    return ZoneState(n_samples=state.n_samples, track=track)
+    return _showing(ZoneState(n_samples=state.n_samples, track=track))
 
 
-def _zones(spans: list[tuple[int, Track | None]], contact: NDArray[np.bool_]) -> Zones:
-    """Per sample what held over spans of samples."""
-    lengths = [length for length, _ in spans]
-    rows = [
-        (
-            track.settled,
-            track.confidence,
-            track.straight.axes()[1],
-            math.degrees(track.heading[1]),
-        )
-        if track
-        else (-1, 0.0, (0.0, 0.0, 1.0), math.inf)
-        for _, track in spans
-    ]
-    settled, confidence, up, sigma = (
-        np.repeat(np.array(column), lengths, axis=0) for column in zip(*rows, strict=True)
+def _showing(state: ZoneState) -> ZoneState:
+    """State that shows what its track says now."""
+    track = state.track
+    if not track:
+        return state
+    up_x, up_y, up_z = track.straight.axes()[1].tolist()
+    return state._replace(
+        shown=_Shown(track.settled, track.confidence, (up_x, up_y, up_z), math.degrees(track.heading[1]))
     )
+
+
+def _zones(spans: list[tuple[int, _Shown]], contact: NDArray[np.bool_]) -> Zones:
+    """Per sample what was shown up to the ends of spans."""
+    n = len(contact)
+    settled, confidence, up, sigma = np.empty(n, np.int64), np.empty(n), np.empty((n, 3)), np.empty(n)
+    begin = 0
+    for end, shown in spans:
+        settled[begin:end], confidence[begin:end], up[begin:end], sigma[begin:end] = shown
+        begin = end
     return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma)
 
 
 def _flags(params: ZoneParams, samples: ZoneInput) -> NDArray[np.int64]:
     """On the skin, still in the air, or neither, (n,)."""
     spin2 = np.einsum("ij,ij->i", samples.rate_rad_s, samples.rate_rad_s)
-    return np.where(samples.contact, _CONTACT, np.where(spin2 < params.still_rad_s**2, _STILL, 0))
+    return np.where(samples.contact, _CONTACT, _STILL * (spin2 < params.still_rad_s**2))
 
 
 def _changes(state: ZoneState, flags: NDArray[np.int64]) -> list[int]:
     """Rows at which contact or stillness begin or end."""
-    before = np.concatenate([[_CONTACT * state.contact + _STILL * state.still], flags[:-1]])
-    return np.flatnonzero(flags != before).tolist()
+    first = [0] if flags[0] != _CONTACT * state.contact + _STILL * state.still else []
+    return first + ((flags[1:] != flags[:-1]).nonzero()[0] + 1).tolist()
 
 
 def _next_look(block: _Block, state: ZoneState) -> int:
@@ -368,15 +382,14 @@ def _weighed(block: _Block, track: Track, begin: _Mark, i: int) -> tuple[Track, 
     """Name the place of the contact under way by what has been seen of it up to sample ``i``."""
     n = i - begin.i + 1
     seen = block.since(begin, i)
-    way = seen[_ROLLED]
-    way_m = max(track.way_m, math.sqrt(float(np.einsum("i,i->", way, way))))
+    way_m = max(track.way_m, math.hypot(*seen[_ROLLED].tolist()))
+    seen[_ROLLED_SUM] -= n * begin.sums[_ROLLED]
     axes = track.straight.axes()
-    means = np.stack([seen[_NORMAL] / n, seen[_ROLLING] / n, seen[_ROLLED_SUM] / n - begin.sums[_ROLLED]])
-    normal, rolling, middle_m = np.einsum("ij,kj->ki", axes, means)
-    look = Look(normal, rolling, middle_m, way_m, axes[:, 2])
+    normal, rolling, *_, middle_m = (seen.reshape(-1, 3) @ axes.T) / n
+    look = Look(np.array([normal, rolling, axes[:, 2]]), middle_m, way_m)
     weighed = placing.weigh(block.params, block.chain, track.belief, track.expected, look)
-    best = int(np.argmax(weighed.probability))
-    confidence = float(weighed.probability[best])
+    best = int(weighed.probability.argmax())
+    confidence = weighed.probability.item(best)
     if best == ELSEWHERE or confidence < block.params.least:
         best, confidence = -1, 0.0
     return track._replace(settled=best, confidence=confidence, way_m=way_m), weighed
@@ -384,24 +397,24 @@ def _weighed(block: _Block, track: Track, begin: _Mark, i: int) -> tuple[Track, 
 
 def _running_sums(model: DeviceModel, state: ZoneState, samples: ZoneInput, period_s: float) -> NDArray[np.float64]:
     """Running sums of the block behind those of the tail, sample by sample, so that blocks cannot show in them."""
-    rotation, roll = samples.rotation, samples.roll_rad
-    n = len(roll)
-    last = roll[0] if state.last_roll_rad is None else state.last_roll_rad
-    # Without an encoder there are no angles, and the contact point is taken to stay.
-    rolled_m = np.nan_to_num(roll - np.concatenate([[last], roll[:-1]])) * model.geometry.roller_radius_m
-    sums = np.empty((_TAIL + n, _N_SUMS))
+    roll = samples.roll_rad
+    rolled_m = np.empty(len(roll))
+    np.subtract(roll[1:], roll[:-1], out=rolled_m[1:])
+    rolled_m[0] = 0.0 if state.last_roll_rad is None else roll[0] - state.last_roll_rad
+    rolled_m *= model.geometry.roller_radius_m
+    sums = np.empty((_TAIL + len(roll), _N_SUMS))
     sums[:_TAIL] = state.tail
     steps = sums[_TAIL:]
-    np.negative(np.einsum("nij,j->ni", rotation, model.press), out=steps[:, _NORMAL])
-    np.einsum("nij,j->ni", rotation, model.forward, out=steps[:, _ROLLING])
-    np.einsum("nij,nj->ni", rotation, samples.acc_m_s2, out=steps[:, _VELOCITY])
-    steps[:, 8] -= GRAVITY_M_S2
-    steps[:, _VELOCITY] *= period_s
+    np.negative(np.einsum("nij,j->ni", samples.rotation, model.press), out=steps[:, _NORMAL])
+    np.einsum("nij,j->ni", samples.rotation, model.forward, out=steps[:, _ROLLING])
+    gained = np.einsum("nij,nj->ni", samples.rotation, samples.acc_m_s2)
+    gained[:, 2] -= GRAVITY_M_S2
+    np.multiply(gained, period_s, out=steps[:, _VELOCITY])
     np.multiply(steps[:, _ROLLING], rolled_m[:, np.newaxis], out=steps[:, _ROLLED])
     first = sums[_TAIL - 1 :, : _MOVED.start]
     np.add.accumulate(first, axis=0, out=first)
-    np.multiply(steps[:, _VELOCITY], period_s, out=steps[:, _MOVED])
-    steps[:, _ROLLED_SUM] = steps[:, _ROLLED]
     second = sums[_TAIL - 1 :, _MOVED.start :]
+    np.multiply(steps[:, _VELOCITY], period_s, out=second[1:, :3])
+    second[1:, 3:] = steps[:, _ROLLED]
     np.add.accumulate(second, axis=0, out=second)
     return sums
