@@ -91,6 +91,12 @@ def text(result: dict[str, Any]) -> str:
     if "imu_only" in result:
         parts.append(accuracy_broad.text(result))
     parts += [compared_table(name, result[name]) for name in ("doubled", "limits") if name in result]
+    if "force_limits" in result:
+        rows = [
+            f"| {row} | " + ", ".join(f"{k} {v:.3g}" for k, v in one.items()) + " |"
+            for row, one in result["force_limits"].items()
+        ]
+        parts.append("\n".join(["| what limits the force | |", "|---|---|", *rows]))
     return "\n\n".join(parts)
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A whole file at once: late packets put in their places, then the same signal chain as live, in long blocks.
 
-Where nothing was late or lost, the estimates are those of the live session, bit for bit. `export` writes them down.
+Where nothing was late or lost, what is estimated sample by sample is that of the live session, bit for bit; directions
+and lengths of strokes are better, because all strokes of the session are looked at. `export` writes them down.
 """
 
 from __future__ import annotations

@@ -311,7 +311,7 @@ def _how(analysis: Analysis) -> list[str]:
     said = [
         "Packets were ordered by their numbers and placed by the device's clock.",
         "Late packets stand where they belong, so the numbers may differ from those of the live session.",
-        "Every stroke's path was estimated from all strokes of its session, those after it included.",
+        "With an encoder, the path of every stroke was estimated from all strokes of its session, later ones included.",
         "No estimate and no measure spans a gap. Sessions follow each other on one timeline, without the pauses.",
         "Places and comfort thresholds are estimates; no measure here is a medical finding.",
     ]

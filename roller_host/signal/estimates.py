@@ -74,7 +74,8 @@ class Estimates:
     """Its standard uncertainty, N."""
     contact: NDArray[np.bool_]
     speed_m_s: NDArray[np.float64]
-    """Speed of the contact point along the rolling direction, signed (positive: toward the head of the roller), m/s."""
+    """Speed of the contact point along the rolling direction, signed (positive: toward the head of the roller), m/s; 0
+    in the air."""
     direction_deg: NDArray[np.float64]
     """Direction of motion as in `Stroke`; NaN without contact or motion."""
     comfort: tuple[Comfort, ...]

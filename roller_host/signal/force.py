@@ -177,21 +177,19 @@ def felt_at_head(
     last_m_s : float
         Speed of the axle about the IMU along the axis, at the last sample.
     """
-    direction, lever_m = np.array(axis), model.lever_m
-    (px, py, pz), (rx, ry, rz) = axis, lever_m.tolist()
+    (px, py, pz), (rx, ry, rz) = axis, model.lever_m.tolist()
     # axis . (alpha x r) is the change of w . (r x axis), and w x (w x r) = w (w . r) - r (w . w).
-    speed_m_s = _dot(rate_rad_s, np.array([ry * pz - rz * py, rz * px - rx * pz, rx * py - ry * px]))
-    gained = speed_m_s.copy()
-    gained[1:] -= speed_m_s[:-1]
-    gained[0] -= speed_m_s[0] if last_m_s is None else last_m_s
-    inward = _dot(rate_rad_s, direction) * _dot(rate_rad_s, lever_m)
-    inward -= np.einsum("ij,ij->i", rate_rad_s, rate_rad_s) * (rx * px + ry * py + rz * pz)
-    return _dot(samples.acc_m_s2, direction) + gained * fs_hz + inward, float(speed_m_s[-1])
-
-
-def _dot(vectors: NDArray[np.float64], vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Products of rows with one vector, (n,): einsum gives the same bits however the rows are divided into blocks."""
-    return np.einsum("ij,j->i", vectors, vector)
+    across = ry * pz - rz * py, rz * px - rx * pz, rx * py - ry * px
+    # einsum gives the same bits however the rows are divided into blocks.
+    speed_m_s, along, outward = np.einsum("ij,kj->ki", rate_rad_s, np.array([across, axis, (rx, ry, rz)]))
+    felt = np.empty(len(speed_m_s))
+    np.subtract(speed_m_s[1:], speed_m_s[:-1], out=felt[1:])
+    felt[0] = 0.0 if last_m_s is None else speed_m_s[0] - last_m_s
+    felt *= fs_hz
+    felt += np.einsum("ij,j->i", samples.acc_m_s2, np.array(axis))
+    felt += along * outward
+    felt -= np.einsum("ij,ij->i", rate_rad_s, rate_rad_s) * (rx * px + ry * py + rz * pz)
+    return felt, speed_m_s.item(-1)
 
 
 def force_step(
@@ -241,13 +239,16 @@ def force_step(
     rolled_m = samples.roll_rad * model.geometry.roller_radius_m
     state = state._replace(cell_zi=cell_zi, head_zi=head_zi, last_m_s=last_m_s)
     columns = (samples.t_s, load_n, spin, rolled_m, saturated)
-    (zeros, zero_s), state = _follow_zero(params, state, columns, fs_hz)
+    (zeros, seen), state = _follow_zero(params, state, columns, fs_hz)
     gain = 1.0 / math.cos(math.radians(params.pitch_deg))
-    zero_n = np.array(zeros)
+    zero_n, zero_s = np.array(zeros), np.array(seen)
     raw_n, force_n = (samples.cell_n - head_n - zero_n) * gain, (load_n - zero_n) * gain
-    age_s = samples.t_s - np.array(zero_s)
-    sigma_n = np.where(saturated, _range_n(model), _sigma(params, model, raw_n, force_n, age_s))
-    return Force(raw_n, force_n, sigma_n, np.isfinite(age_s), overload, saturated), state
+    zero_found = np.isfinite(zero_s)
+    zero_sigma2 = params.zero_sigma_n**2 + params.drift_n**2 / 60.0 * (samples.t_s - zero_s)
+    zero_sigma2[~zero_found] = UNKNOWN_ZERO_N**2
+    sigma_n = _sigma(params, model, raw_n, force_n, zero_sigma2)
+    sigma_n[saturated] = _range_n(model)
+    return Force(raw_n, force_n, sigma_n, zero_found, overload, saturated), state
 
 
 def peak_n(t_s: NDArray[np.float64], force_n: NDArray[np.float64]) -> float:
@@ -291,8 +292,9 @@ def saturation(model: DeviceModel, samples: Samples) -> tuple[NDArray[np.bool_],
         (samples.gyro_rad_s, model.gyro_rad_s_per_count),
     ):
         most = (_I16_MAX - 0.5) * scale
-        if values.max() > most or values.min() < -most:
-            saturated |= (np.abs(values) > most).any(axis=1)
+        clipped = np.abs(values) > most
+        if clipped.any():
+            saturated |= clipped.any(axis=1)
     return overload, saturated
 
 
@@ -305,17 +307,18 @@ def _follow_zero(
     dt_s = 1.0 / fs_hz
     n_most = max(params.steady_tau_s * fs_hz, 1.0)
     follow, rise_n = min(dt_s / params.zero_tau_s, 1.0), params.zero_rise_n_s * dt_s
+    steady_n, free_m, turning_rad_s, air_s = params.steady_n, params.free_m, params.turning_rad_s, params.air_s
     zeros: list[float] = []
     seen: list[float] = []
     for t, load, rate, rolled, clipped in zip(*(column.tolist() for column in columns), strict=True):
         if clipped:
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = Air()
-        elif abs(load - mean_n) < params.steady_n:
+        elif -steady_n < load - mean_n < steady_n:
             n += 1
-            mean_n += (load - mean_n) / min(n, n_most)
-            if abs(rolled - roll_m) > params.free_m:
+            mean_n += (load - mean_n) / (n if n < n_most else n_most)
+            if abs(rolled - roll_m) > free_m:
                 roll_m, rolled_s, turned = rolled, t, 0.0
-            elif rate > params.turning_rad_s:
+            elif rate > turning_rad_s:
                 turned += rate * dt_s
         else:
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = t, 1, load, rolled, t, 0.0, math.inf
@@ -342,14 +345,14 @@ def _sigma(
     model: DeviceModel,
     raw_n: NDArray[np.float64],
     force_n: NDArray[np.float64],
-    age_s: NDArray[np.float64],
+    zero_sigma2: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Add up the known errors: zero, sensitivity, pitch of the handle, and what the low-pass has not followed yet."""
-    zero = np.where(np.isfinite(age_s), params.zero_sigma_n**2 + params.drift_n**2 / 60.0 * age_s, UNKNOWN_ZERO_N**2)
+    """Add to the variance of the zero those of sensitivity, pitch of the handle and what the low-pass has not followed
+    yet."""
     record = model.calibration
     sensitivity = params.sensitivity_sigma if record.flags & 1 else params.nominal_sigma
     warming = record.tempco_ppm_k * 1e-6 * _WARMING_K
     share = sensitivity**2 + warming**2 + params.pitch_sigma**2
     rattle = (force_n > params.zero_trust_n) * params.rattle_sigma_n**2
     lag_n = raw_n - force_n
-    return np.sqrt(zero + rattle + lag_n * lag_n + share * (force_n * force_n))
+    return np.sqrt(zero_sigma2 + rattle + lag_n * lag_n + share * (force_n * force_n))

@@ -105,7 +105,7 @@ class Motion(NamedTuple):
     """Motion per sample."""
 
     speed_m_s: NDArray[np.float64]
-    """Signed, positive toward the head of the roller."""
+    """Signed, positive toward the head of the roller; 0 in the air."""
     direction_deg: NDArray[np.float64]
     """As in ``Stroke.direction_deg``; NaN without contact or motion."""
 
@@ -172,7 +172,8 @@ def stroke_step(
     cutter = _Cutter(params, model, state, rows, fs_hz)
     state = cutter.run(contact, state)
     direction = np.full(len(rows), np.nan)
-    moving = np.flatnonzero(np.array(contact) & (np.abs(speed) > params.moving_m_s))
+    speed = np.where(contact, speed, 0.0)
+    moving = np.flatnonzero(np.abs(speed) > params.moving_m_s)
     if len(moving):
         skew, pitch = np.full(len(rows), before[0]), np.full(len(rows), before[1])
         for row, grip in cutter.changes:

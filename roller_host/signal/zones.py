@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from roller_host.signal.calibration import DeviceModel
 
 GRAVITY_M_S2 = 9.80665
-LOOKS_S = 0.0, 0.1, 0.25, 0.5, 1.0, 1.5
+LOOKS_S = 0.0, 0.2, 0.6, 1.5
 """Times after a touch-down at which the place is looked at, s; after the last one the contact counts as a new one."""
 
 
@@ -79,7 +79,7 @@ class Zones(NamedTuple):
 
 _TAIL = 5
 """Rows of running sums kept: the speed of the roller is taken over one step less."""
-_NORMAL, _ROLLING, _VELOCITY, _ROLLED, _MOVED, _ROLLED_SUM = (slice(i, i + 3) for i in range(0, 18, 3))
+_ROLLING, _NORMAL, _FELT, _ROLLED, _FELT_SUM, _ROLLED_SUM = (slice(i, i + 3) for i in range(0, 18, 3))
 _N_SUMS = 18
 _CONTACT, _STILL = 1, 2
 
@@ -136,11 +136,11 @@ class _Shown(NamedTuple):
 
     settled: int
     confidence: float
-    up: tuple[float, float, float]
+    up: NDArray[np.float64]
     sigma_deg: float
 
 
-_UNKNOWN = _Shown(-1, 0.0, (0.0, 0.0, 1.0), math.inf)
+_UNKNOWN = _Shown(-1, 0.0, np.array([0.0, 0.0, 1.0]), math.inf)
 
 
 class ZoneState(NamedTuple):
@@ -149,8 +149,8 @@ class ZoneState(NamedTuple):
     n_samples: int = 0
     """Samples so far."""
     tail: NDArray[np.float64] = np.zeros((_TAIL, _N_SUMS))
-    """Newest running sums, world frame: normal, rolling direction, velocity gained, way rolled; and the sums of the
-    last two, the velocity's being a way."""
+    """Newest running sums, world frame: rolling direction, normal, acceleration, way rolled; and the sums of the last
+    two."""
     last_roll_rad: float | None = None
     contact: bool = False
     still: bool = False
@@ -226,7 +226,7 @@ def zone_step(
     """
     n = len(samples.contact)
     chain = chain_of(params.stay, params.elsewhere, routine)
-    sums = _running_sums(model, state, samples, period_s)
+    sums = _running_sums(model, state, samples)
     block = _Block(params, chain, model, samples, sums, state.n_samples, period_s)
     flags = _flags(params, samples)
     spans: list[tuple[int, _Shown]] = []
@@ -258,10 +258,10 @@ def _showing(state: ZoneState) -> ZoneState:
     track = state.track
     if not track:
         return state
-    up_x, up_y, up_z = track.straight.axes()[1].tolist()
-    return state._replace(
-        shown=_Shown(track.settled, track.confidence, (up_x, up_y, up_z), math.degrees(track.heading[1]))
-    )
+    heading_rad, recline_rad = track.straight
+    ahead = math.sin(recline_rad)
+    up = np.array([-ahead * math.sin(heading_rad), ahead * math.cos(heading_rad), math.cos(recline_rad)])
+    return state._replace(shown=_Shown(track.settled, track.confidence, up, math.degrees(track.heading[1])))
 
 
 def _zones(spans: list[tuple[int, _Shown]], contact: NDArray[np.bool_]) -> Zones:
@@ -364,10 +364,10 @@ _NO_WAY = np.zeros(3)
 def _flight(begin: _Mark, end: _Mark, period_s: float) -> NDArray[np.float64]:
     """Way of the contact point through the air, world frame, (3,)."""
     air_s = (end.i - begin.i) * period_s
-    sums = end.sums - begin.sums
-    way_m = sums[_MOVED] + (begin.imu_m_s - begin.sums[_VELOCITY]) * air_s
+    sums = (end.sums - begin.sums) * period_s
+    way_m = sums[_FELT_SUM] * period_s + (begin.imu_m_s - begin.sums[_FELT] * period_s) * air_s
     # The velocity at the end is known too: what is left of it was gained evenly on the way.
-    return way_m + (end.imu_m_s - begin.imu_m_s - sums[_VELOCITY]) * (air_s / 2) + end.arm_m - begin.arm_m
+    return way_m + (end.imu_m_s - begin.imu_m_s - sums[_FELT]) * (air_s / 2) + end.arm_m - begin.arm_m
 
 
 def _finished(block: _Block, track: Track, begin: _Mark, i: int) -> Track:
@@ -385,7 +385,7 @@ def _weighed(block: _Block, track: Track, begin: _Mark, i: int) -> tuple[Track, 
     way_m = max(track.way_m, math.hypot(*seen[_ROLLED].tolist()))
     seen[_ROLLED_SUM] -= n * begin.sums[_ROLLED]
     axes = track.straight.axes()
-    normal, rolling, *_, middle_m = (seen.reshape(-1, 3) @ axes.T) / n
+    rolling, normal, *_, middle_m = (seen.reshape(-1, 3) @ axes.T) / n
     look = Look(np.array([normal, rolling, axes[:, 2]]), middle_m, way_m)
     weighed = placing.weigh(block.params, block.chain, track.belief, track.expected, look)
     best = int(weighed.probability.argmax())
@@ -395,7 +395,7 @@ def _weighed(block: _Block, track: Track, begin: _Mark, i: int) -> tuple[Track, 
     return track._replace(settled=best, confidence=confidence, way_m=way_m), weighed
 
 
-def _running_sums(model: DeviceModel, state: ZoneState, samples: ZoneInput, period_s: float) -> NDArray[np.float64]:
+def _running_sums(model: DeviceModel, state: ZoneState, samples: ZoneInput) -> NDArray[np.float64]:
     """Running sums of the block behind those of the tail, sample by sample, so that blocks cannot show in them."""
     roll = samples.roll_rad
     rolled_m = np.empty(len(roll))
@@ -405,16 +405,14 @@ def _running_sums(model: DeviceModel, state: ZoneState, samples: ZoneInput, peri
     sums = np.empty((_TAIL + len(roll), _N_SUMS))
     sums[:_TAIL] = state.tail
     steps = sums[_TAIL:]
-    np.negative(np.einsum("nij,j->ni", samples.rotation, model.press), out=steps[:, _NORMAL])
-    np.einsum("nij,j->ni", samples.rotation, model.forward, out=steps[:, _ROLLING])
-    gained = np.einsum("nij,nj->ni", samples.rotation, samples.acc_m_s2)
-    gained[:, 2] -= GRAVITY_M_S2
-    np.multiply(gained, period_s, out=steps[:, _VELOCITY])
+    directions = steps[:, : _FELT.start].reshape(-1, 2, 3)
+    np.einsum("nij,jk->nki", samples.rotation, model.basis[:, 1:], out=directions)
+    np.einsum("nij,nj->ni", samples.rotation, samples.acc_m_s2, out=steps[:, _FELT])
+    steps[:, _FELT.stop - 1] -= GRAVITY_M_S2
     np.multiply(steps[:, _ROLLING], rolled_m[:, np.newaxis], out=steps[:, _ROLLED])
-    first = sums[_TAIL - 1 :, : _MOVED.start]
+    first = sums[_TAIL - 1 :, : _FELT_SUM.start]
     np.add.accumulate(first, axis=0, out=first)
-    second = sums[_TAIL - 1 :, _MOVED.start :]
-    np.multiply(steps[:, _VELOCITY], period_s, out=second[1:, :3])
-    second[1:, 3:] = steps[:, _ROLLED]
+    second = sums[_TAIL - 1 :, _FELT_SUM.start :]
+    second[1:] = first[1:, _FELT.start :]
     np.add.accumulate(second, axis=0, out=second)
     return sums
