@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_COUNT = np.arange(256)
+"""No block has more samples: their number is a byte."""
 MOST_WARNINGS = 10
 """Kinds of unreadable payloads that are told one by one; all of them are counted."""
 
@@ -167,7 +169,8 @@ class Pipeline:
         if not len(samples.t_s):
             return _nothing(gaps, stale) if gaps else None
         estimates, self._signal = signal_step(self.params, self.model, self._signal, samples, self._period_s)
-        estimates = replace(estimates, gaps=gaps, cues=stale + estimates.cues)
+        if gaps:
+            estimates = replace(estimates, gaps=gaps, cues=stale + estimates.cues)
         self._add_up(estimates)
         return estimates
 
@@ -325,7 +328,7 @@ def stroke_json(stroke: Stroke) -> dict[str, object]:
 
 
 def _raw_block(t0_us: int, block: arrays.Block, offset_s: float) -> RawBlock:
-    ticks = t0_us + block.offset_us + block.period_us * np.arange(len(block.samples))
+    ticks = _COUNT[: len(block.samples)] * block.period_us + (t0_us + block.offset_us)
     return RawBlock(block.stream_id, np.asarray(ticks * 1e-6 + offset_s, np.float64), block.samples)
 
 

@@ -292,9 +292,8 @@ def saturation(model: DeviceModel, samples: Samples) -> tuple[NDArray[np.bool_],
         (samples.gyro_rad_s, model.gyro_rad_s_per_count),
     ):
         most = (_I16_MAX - 0.5) * scale
-        clipped = np.abs(values) > most
-        if clipped.any():
-            saturated |= clipped.any(axis=1)
+        if values.max() > most or values.min() < -most:
+            saturated |= (np.abs(values) > most).any(axis=1)
     return overload, saturated
 
 
@@ -307,7 +306,7 @@ def _follow_zero(
     dt_s = 1.0 / fs_hz
     n_most = max(params.steady_tau_s * fs_hz, 1.0)
     follow, rise_n = min(dt_s / params.zero_tau_s, 1.0), params.zero_rise_n_s * dt_s
-    steady_n, free_m, turning_rad_s, air_s = params.steady_n, params.free_m, params.turning_rad_s, params.air_s
+    steady_n, free_m, turning_rad_s = params.steady_n, params.free_m, params.turning_rad_s
     zeros: list[float] = []
     seen: list[float] = []
     for t, load, rate, rolled, clipped in zip(*(column.tolist() for column in columns), strict=True):
@@ -315,7 +314,7 @@ def _follow_zero(
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = Air()
         elif -steady_n < load - mean_n < steady_n:
             n += 1
-            mean_n += (load - mean_n) / (n if n < n_most else n_most)
+            mean_n += (load - mean_n) / min(n, n_most)
             if abs(rolled - roll_m) > free_m:
                 roll_m, rolled_s, turned = rolled, t, 0.0
             elif rate > turning_rad_s:
@@ -347,8 +346,7 @@ def _sigma(
     force_n: NDArray[np.float64],
     zero_sigma2: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Add to the variance of the zero those of sensitivity, pitch of the handle and what the low-pass has not followed
-    yet."""
+    """Add to the variance of the zero sensitivity, pitch of the handle, and what the low-pass has not followed yet."""
     record = model.calibration
     sensitivity = params.sensitivity_sigma if record.flags & 1 else params.nominal_sigma
     warming = record.tempco_ppm_k * 1e-6 * _WARMING_K
