@@ -306,18 +306,17 @@ def _follow_zero(
     dt_s = 1.0 / fs_hz
     n_most = max(params.steady_tau_s * fs_hz, 1.0)
     follow, rise_n = min(dt_s / params.zero_tau_s, 1.0), params.zero_rise_n_s * dt_s
-    steady_n, free_m, turning_rad_s = params.steady_n, params.free_m, params.turning_rad_s
     zeros: list[float] = []
     seen: list[float] = []
     for t, load, rate, rolled, clipped in zip(*(column.tolist() for column in columns), strict=True):
         if clipped:
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = Air()
-        elif -steady_n < load - mean_n < steady_n:
+        elif abs(load - mean_n) < params.steady_n:
             n += 1
             mean_n += (load - mean_n) / min(n, n_most)
-            if abs(rolled - roll_m) > free_m:
+            if abs(rolled - roll_m) > params.free_m:
                 roll_m, rolled_s, turned = rolled, t, 0.0
-            elif rate > turning_rad_s:
+            elif rate > params.turning_rad_s:
                 turned += rate * dt_s
         else:
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = t, 1, load, rolled, t, 0.0, math.inf

@@ -186,8 +186,8 @@ _PAIRS = _COLUMNS[:, :, np.newaxis] * _N_STATE + _COLUMNS[:, np.newaxis, :]
 """Where the covariances of these lie in the flattened matrix, (15, 11, 11): far quicker than two indices."""
 _EYE3 = np.arange(3)
 _AXES = np.concatenate([EAST, NORTH, NORMALS])
-_FARTHEST_M = 1.0
-"""Nothing says more of a position than that it is unknown by this much."""
+_FARTHEST_M = 1e4
+"""Standard deviation up to which a lost position can be told from a known one without rounding away the covariance."""
 _LOST_M = 0.06
 """From this standard deviation on, a position says less than that the roller touches the skin."""
 _BODY_M, _BODY_SPREAD_M = CENTRES_M.mean(axis=0), CENTRES_M.std(axis=0) + 0.02
@@ -326,7 +326,7 @@ def _on_body(belief: Belief) -> Belief:
 def lost(belief: Belief) -> Belief:
     """Belief when the roller was out of sight."""
     cov = belief.cov.copy()
-    cov[_EYE3, _EYE3] += _FARTHEST_M**2
+    cov[_EYE3, _EYE3] += 1.0
     return Belief(belief.mean, cov, belief.weights)
 
 

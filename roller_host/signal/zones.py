@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from roller_host.signal.calibration import DeviceModel
 
 GRAVITY_M_S2 = 9.80665
-LOOKS_S = 0.0, 0.2, 0.6, 1.5
+LOOKS_S = 0.0, 0.1, 0.25, 0.5, 1.0, 1.5
 """Times after a touch-down at which the place is looked at, s; after the last one the contact counts as a new one."""
 
 
