@@ -12,7 +12,7 @@ from sim import Dialogue, Session, match_strokes, run, session, true_strokes, un
 
 from firmware_protocol import zones
 from firmware_protocol.routine import parse_routine
-from roller_host.signal import face
+from roller_host.signal import face, placing
 from roller_host.signal.calibration import DeviceModel
 from roller_host.signal.core import SignalParams
 from roller_host.signal.face import FaceFrame, frame_of_pose
@@ -414,3 +414,13 @@ def test_no_place_is_named_when_the_session_begins_in_mid_massage():
     assert {(stroke.zone, stroke.side) for stroke in pipeline.totals.strokes} == {("", "")}
     assert np.isnan([stroke.outward_deg for stroke in pipeline.totals.strokes]).all()
     assert {one.zone for one in estimates} == {""}
+
+
+def test_after_a_long_way_through_the_air_the_roller_is_on_the_body_again():
+    """Integration goes astray by metres in a minute, and everybody knows where a face is."""
+    params = ZoneParams()
+    before = placing.first_belief(params, chain_of(params.stay, params.elsewhere, ()))
+    ways = [np.array(way) for way in ([1.0, -2.0, 3.0], [10.0, -20.0, 30.0])]
+    at = [placing.travelled(params, before, way, 60.0, 60.0).mean[:3] for way in ways]
+    assert_allclose(at[1], at[0], atol=0.01)
+    assert abs(at[0][0]) < 0.01
