@@ -25,6 +25,7 @@ from roller_host.analysis import analyse
 from roller_host.intake import Opened
 from roller_host.pipeline import Pipeline
 from roller_host.signal.core import SignalParams
+from roller_host.signal.estimates import WITHIN_DEG
 from roller_host.signal.record import Record
 from simulator.body.hand import Habits
 from simulator.body.truth import match_strokes
@@ -44,7 +45,6 @@ SPEEDS = {"6-25": (0.06, 0.25), "2-6": (0.02, 0.06), "15-40": (0.15, 0.40)}
 """Classes of mean stroke speed, cm/s as people say and m/s as the simulator takes them."""
 HABITS = Habits(pause_s=(0.0, 1.0))
 """The practised person, with pauses between visits."""
-WITHIN_DEG = 22.5
 EARLY_S, LATE_S = 0.15, 0.4
 BINS = np.array([0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0 + 1e-9])
 """Borders of stated confidence in the reliability diagram."""

@@ -17,6 +17,11 @@ PLACES = tuple((zone, side) for zone in ZONES for side in (("",) if zone in MIDL
 """All (zone, side) pairs: 15."""
 
 
+def place_at(index: int) -> tuple[str, str]:
+    """Zone and side at an index in `PLACES`; both empty for -1, which stands for no place."""
+    return PLACES[index] if index >= 0 else ("", "")
+
+
 def place_name(zone: str, side: str) -> str:
     """Name of a place as people read it: ``"left cheek"``, ``"decolletage"``."""
     return f"{side} {zone.replace('_', ' ')}".strip()

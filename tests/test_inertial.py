@@ -16,6 +16,7 @@ from roller_host.pipeline import Pipeline
 from roller_host.signal.calibration import (
     FORCE,
     FORCE_RAW,
+    GRAVITY_M_S2,
     IMU6,
     PATIENCE_S,
     ROLL,
@@ -35,7 +36,7 @@ from roller_host.signal.displacement import (
     integrate,
     smoothed,
 )
-from roller_host.signal.inertial import GRAVITY_M_S2, InertialParams, InertialState, inertial_step
+from roller_host.signal.inertial import InertialParams, InertialState, inertial_step
 from roller_host.signal.record import Record
 from roller_host.signal.strokes import StrokeInput
 from simulator.body.hand import Habits

@@ -26,6 +26,8 @@ from roller_host.sessions.source import open_source, params_from_json, params_js
 from roller_host.sessions.store import SCHEMA_VERSION, Recorder, open_recording
 from roller_host.signal.comfort import Band, ComfortParams
 from roller_host.signal.core import SignalParams
+from roller_host.signal.displacement import DisplacementParams
+from roller_host.signal.inertial import InertialParams
 from roller_host.signal.record import Record
 
 ROOT = Path(__file__).parent.parent
@@ -408,6 +410,7 @@ def test_capture_of_another_version_is_refused(tmp_path):
 def test_parameters_come_back():
     params = SignalParams(
         comfort=ComfortParams(contact_on_n=0.1 + 0.2),
+        inertial=InertialParams(sway_deg=2.5, displacement=DisplacementParams(reach_m=0.2)),
         bands={("cheek", "left"): Band(0.1, 0.2, 0.3, 1 / 3), ("decolletage", ""): Band(1.0, 2.0, 3.0, 4.0)},
     )
     assert params_from_json(params_json(params)) == params

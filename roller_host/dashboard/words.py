@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from roller_host.link.states import LinkPhase
 from roller_host.signal.comfort import Comfort
+from roller_host.signal.estimates import outward_deg
 
 
 class Saying(NamedTuple):
@@ -45,11 +46,6 @@ PHASE_TONE: dict[LinkPhase, str] = {
 }
 
 _OCTANTS = ("up", "up and {}", "{}", "down and {}", "down")
-
-
-def outward_deg(direction_deg: float, side: str) -> float:
-    """Angle from face-up with outward positive, degrees; NaN when the side is not known."""
-    return {"left": direction_deg, "right": -direction_deg}.get(side, math.nan)
 
 
 def heading(direction_deg: float, side: str) -> str:

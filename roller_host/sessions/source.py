@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from roller_host.sessions.capture import read_capture
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from roller_host.signal.record import Record
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
-_PARTS = ("force", "comfort", "strokes", "zones")
+_PARTS = tuple(one.name for one in fields(SignalParams) if is_dataclass(one.default_factory))
 
 
 def params_json(params: SignalParams) -> str:

@@ -18,6 +18,7 @@ IMU6 = codec.STREAM_ID["IMU6"]
 ROLL = codec.STREAM_ID["ROLL"]
 FORCE = codec.STREAM_ID["FORCE"]
 FORCE_RAW = codec.STREAM_ID["FORCE_RAW"]
+GRAVITY_M_S2 = 9.80665
 PATIENCE_S = 5.0
 """How long samples are kept for a stream that has not begun, s."""
 TURN_COUNTS = 1 << 16

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firmware_protocol.zones import PLACES
+from firmware_protocol.zones import place_at
 from roller_host.signal.comfort import Band, Comfort, ComfortParams, ComfortState, Cue, Felt, band_of, comfort_step
 from roller_host.signal.estimates import Estimates
 from roller_host.signal.force import UNKNOWN_ZERO_N, ForceParams, ForceState, force_step
@@ -152,7 +152,7 @@ def signal_step(
         detected, stroke_state = stroke_step(params.strokes, model, stroke_state, moved, fs_hz)
     else:
         detected, inertial_state = inertial_step(params.inertial, model, inertial_state, moved, fs_hz)
-    zone, side = PLACES[places[-1]] if places[-1] >= 0 else ("", "")
+    zone, side = place_at(places[-1])
     estimates = Estimates(
         t_s=samples.t_s,
         force_n=force.force_n,
@@ -184,7 +184,7 @@ def _comfort(
     begin = 0
     for place, run in itertools.groupby(places):
         end = begin + len(list(run))
-        zone, side = PLACES[place] if place >= 0 else ("", "")
+        zone, side = place_at(place)
         where = zone, side, band_of(params.bands, zone, side)
         levels, changes, state = comfort_step(params.comfort, state, felt.part(begin, end), where)
         comfort += levels

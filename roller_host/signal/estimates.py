@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from roller_host.signal.grip import Evidence
 
 
+WITHIN_DEG = 22.5
+"""A direction is right within this."""
+
+
+def confidence_of(sigma_deg: float) -> float:
+    """Probability that a direction of this standard uncertainty is right within `WITHIN_DEG`."""
+    return math.erf(WITHIN_DEG / sigma_deg / math.sqrt(2))
+
+
+def outward_deg(direction_deg: float, side: str) -> float:
+    """Angle from face-up with outward positive, degrees; NaN when the side is not known."""
+    return {"left": direction_deg, "right": -direction_deg}.get(side, math.nan)
+
+
 class Gap(NamedTuple):
     """Packets that never came: no estimate spans it."""
 

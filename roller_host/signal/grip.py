@@ -26,12 +26,12 @@ import numpy as np
 from scipy.linalg import get_lapack_funcs
 from scipy.ndimage import gaussian_filter1d
 
+from roller_host.signal.calibration import GRAVITY_M_S2
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-GRAVITY_M_S2 = 9.80665
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmware_protocol.zones import PLACES
+from firmware_protocol.zones import place_at
+from roller_host.signal.calibration import GRAVITY_M_S2
 from roller_host.signal.comfort import Comfort
 from roller_host.signal.displacement import (
     Course,
@@ -29,9 +30,8 @@ from roller_host.signal.displacement import (
     displacement_step,
     integrate,
 )
-from roller_host.signal.estimates import Stroke
+from roller_host.signal.estimates import Stroke, confidence_of, outward_deg
 from roller_host.signal.force import peak_n
-from roller_host.signal.grip import GRAVITY_M_S2
 from roller_host.signal.lowpass import lowpass_step
 from roller_host.signal.strokes import Detected, Motion
 
@@ -73,8 +73,6 @@ class InertialParams:
     """How far it lies from that, standard deviation."""
     chord_sigma_deg: float = 3.0
     """Angle between the way of a stroke and the skin at its middle, where skin curves unevenly, standard deviation."""
-    within_deg: float = 22.5
-    """Confidence is the probability that the direction is right within this."""
     sway_deg: float = 2.0
     """Motion of the head and error of the surface's normal, standard deviation."""
     displacement: DisplacementParams = field(
@@ -299,7 +297,7 @@ _UNKNOWN = _Direction(math.nan, math.nan, 0.0)
 def _stroke(rows: NDArray[np.float64], last: NDArray[np.float64], decided_s: float, direction: _Direction) -> Stroke:
     """Sum up the rows of a stroke; its place is the one known at the last row."""
     place = int(last[_ZONE])
-    zone, side = PLACES[place] if place >= 0 else ("", "")
+    zone, side = place_at(place)
     return Stroke(
         begin_s=float(rows[0, _T]),
         end_s=float(rows[-1, _T]),
@@ -309,7 +307,7 @@ def _stroke(rows: NDArray[np.float64], last: NDArray[np.float64], decided_s: flo
         direction_deg=direction.angle_deg,
         direction_sigma_deg=direction.sigma_deg,
         confidence=direction.confidence,
-        outward_deg={"left": direction.angle_deg, "right": -direction.angle_deg}.get(side, math.nan),
+        outward_deg=outward_deg(direction.angle_deg, side),
         speed_m_s=math.nan,
         speed_peak_m_s=math.nan,
         force_n=float(rows[:, _FORCE].mean()),
@@ -334,7 +332,7 @@ def _direction(params: InertialParams, middle: NDArray[np.float64], way: Displac
     side = (x * left - y * along) / length_m
     error = math.atan2(math.sqrt(side @ way.cov_m2 @ side), length_m)
     sigma = math.hypot(math.degrees(error), params.sway_deg / flat)
-    confidence = math.erf(params.within_deg / sigma / math.sqrt(2))
+    confidence = confidence_of(sigma)
     return _Direction(math.degrees(math.atan2(y, x)), sigma, confidence), length_m
 
 

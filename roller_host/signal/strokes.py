@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmware_protocol.zones import PLACES
+from firmware_protocol.zones import place_at
+from roller_host.signal.calibration import GRAVITY_M_S2
 from roller_host.signal.comfort import Comfort
-from roller_host.signal.estimates import Stroke
+from roller_host.signal.estimates import Stroke, confidence_of, outward_deg
 from roller_host.signal.force import peak_n
 from roller_host.signal.grip import (
-    GRAVITY_M_S2,
     Evidence,
     GripParams,
     GripState,
@@ -62,8 +62,6 @@ class StrokeParams:
     """Below this speed the direction of motion is not defined, m/s."""
     sway_deg: float = 1.7
     """Error of "up", from head motion, orientation and mounting of the IMU, standard deviation."""
-    within_deg: float = 22.5
-    """Confidence is the probability that the direction is right within this."""
     grip: GripParams = field(default_factory=GripParams)
 
 
@@ -415,7 +413,7 @@ def _stroke(
     begin_s, end_s = ends_s
     inner = rows[moved[0] : moved[1] + 1]
     place = int(rows[-1, _PLACE])  # where it was decided: all of the stroke was seen by then
-    zone, side = PLACES[place] if place >= 0 else ("", "")
+    zone, side = place_at(place)
     way_m = abs(float(inner[-1, _WAY] - inner[0, _WAY]))
     speeds = np.abs(np.diff(inner[:, _WAY])) / np.diff(inner[:, _T])
     stroke = Stroke(
@@ -451,8 +449,8 @@ def _along(params: StrokeParams, stroke: Stroke, path: Path) -> Stroke:
         length_sigma_m=math.hypot(path.length_sigma_m, params.edge_m),
         direction_deg=path.direction_deg,
         direction_sigma_deg=sigma_deg,
-        confidence=math.erf(params.within_deg / sigma_deg / math.sqrt(2)),
-        outward_deg={"left": path.direction_deg, "right": -path.direction_deg}.get(stroke.side, math.nan),
+        confidence=confidence_of(sigma_deg),
+        outward_deg=outward_deg(path.direction_deg, stroke.side),
         speed_m_s=stroke.speed_m_s * longer,
         speed_peak_m_s=stroke.speed_peak_m_s * longer,
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from roller_host.signal import placing
+from roller_host.signal.calibration import GRAVITY_M_S2
 from roller_host.signal.face import FaceFrame, frame_of_pose
 from roller_host.signal.placing import ELSEWHERE, Belief, Chain, GuidedPlace, Look, PlacingParams, chain_of
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from roller_host.signal.calibration import DeviceModel
 
-GRAVITY_M_S2 = 9.80665
 LOOKS_S = 0.0, 0.1, 0.25, 0.5, 1.0, 1.5
 """Times after a touch-down at which the place is looked at, s; after the last one the contact counts as a new one."""
 
