@@ -18,7 +18,7 @@ TASKS = {
     "spell": [PYTHON, "-m", "codespell_lib", *PACKAGES, "tests", "benchmarks", "docs", "hardware", ".ci", "README.md"],
     "types": [PYTHON, "-m", "pyright", "--pythonpath", PYTHON],
     "contracts": [str(Path(PYTHON).with_name("lint-imports"))],
-    "test": [PYTHON, "-m", "pytest"],
+    "test": [PYTHON, "-m", "pytest", "-n", "4"],
 }
 
 
