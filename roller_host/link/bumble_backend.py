@@ -154,6 +154,8 @@ class BumbleClient(BaseBleakClient):
             self._gatt = self._connection.gatt_client
             if pair:
                 await self.pair()
+            elif device.keystore and await device.keystore.get(str(peer)):
+                await self._run(self._connection.encrypt())
             await self._run(self._gatt.request_mtu(MTU))
             self.services = await self._run(self._discover(self._gatt))
         except BaseException:
@@ -187,10 +189,11 @@ class BumbleClient(BaseBleakClient):
         return self._gatt
 
     async def pair(self, *_args: Any, **_kwargs: Any) -> None:
-        """Pair without asking anybody ("Just Works"); the keys are kept until the radio is closed."""
+        """Pair, unless that was done before; the keys are kept until the radio is closed."""
         if self._connection is None:
             raise BleakError("not connected")
-        await self._run(self._connection.pair())
+        if not self._connection.is_encrypted:
+            await self._run(self._connection.pair())
 
     async def unpair(self) -> None:
         """Forget the keys of this peripheral."""

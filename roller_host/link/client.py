@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One connection from scan to goodbye: every payload that crosses it becomes a `Record`."""
+"""A session with a roller through all its connections: found, held, lost, found again, and complete in the end."""
 
 from __future__ import annotations
 
@@ -7,53 +7,49 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from firmware_protocol import codec, layout, reference
-from roller_host.link.control import Control, RequestError
-from roller_host.link.race import InterruptedByEventError, race
-from roller_host.link.radio import NoBluetoothError
-from roller_host.link.states import LinkError, LinkLostError, LinkPhase, LinkState, NoDeviceError, RefusedError
+from roller_host.link.bookmark import Bookmark
+from roller_host.link.connection import BondLostError, Connection, LinkTimes
+from roller_host.link.control import RequestError
+from roller_host.link.errands import Errands
+from roller_host.link.quality import Quality
+from roller_host.link.race import InterruptedByEventError, end, race
+from roller_host.link.radio import NobodyListensError, Wanted
+from roller_host.link.states import (
+    BadRadioError,
+    Found,
+    LinkError,
+    LinkLostError,
+    LinkPhase,
+    LinkState,
+    NoBluetoothError,
+    RefusedError,
+    TakenError,
+)
+from roller_host.signal.ledger import Ledger
 from roller_host.signal.record import Record, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
-    from bleak import BleakClient
-
+    from roller_host.link.errands import LogShelf
     from roller_host.link.radio import Radio
-    from roller_host.link.states import Found
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-
-BATTERY_UUID: Final = "00002a19-0000-1000-8000-00805f9b34fb"
-N_TIME_SYNC: Final = 8
-"""Clock exchanges before START."""
+LINGER_S: Final = 120
+"""How long the roller goes on without a link; what it makes meanwhile is fetched as far as it can keep it."""
+LISTENER_S: Final = 1.0
+"""How long the port of a simulator may be closed before it counts as gone."""
+AWAY_S: Final = 5.0
+"""After so long without a sign of it a roller is called out of range, s."""
 _FEATURE_OF: Final = {"IMU6": "IMU", "ROLL": "ROLL", "FORCE_RAW": "FORCE_RAW", "TEMP": "TEMP", "EVENT": ""}
 """Streams that the host wants -> the feature bit that offers each; "" is always worth asking for."""
-_NEEDS_PAIRING: Final = (0x05, 0x08, 0x0C, 0x0F)
-"""ATT errors: authentication, authorization, key size, encryption."""
-
-
-@dataclass(frozen=True)
-class LinkTimes:
-    """How patient the link is, s. Shorter times notice trouble earlier and give up more often."""
-
-    connect_s: float = 6.0
-    retries_s: tuple[float, ...] = (0.25, 0.5)
-    """Pauses between attempts to connect; there is one attempt more than pauses."""
-    step_s: float = 5.0
-    """Reading, subscribing."""
-    request_s: float = 2.0
-    stall_s: float = 1.0
-    """Silence of the stream after which it counts as stalled."""
-    ping_s: float = 5.0
-    """Silence after which the roller is asked whether it is still there."""
-    watch_s: float = 0.2
-    """How often silence is looked at."""
+_STREAMING: Final = next(code for code, name in layout.STATES if name == "streaming")
+HEADER_B: Final = codec.size_of(layout.PACKET_HEADER)
+_NEARER: Final = "Bring it closer to the computer."
 
 
 async def stream(
@@ -67,15 +63,17 @@ async def stream(
     scan_s: float = 10.0,
     on_battery: Callable[[int], None] | None = None,
     times: LinkTimes | None = None,
+    bookmark: Bookmark | None = None,
+    shelf: LogShelf | None = None,
 ) -> None:
-    """Find a roller, connect, and stream until told to stop.
+    """Find a roller, connect, and stream until told to stop; after a loss find it again and fetch what is missing.
 
     Parameters
     ----------
     radio : Radio
         What to scan and connect with; stays open.
     target : str or None
-        Address, or beginning of the name, of the roller wanted, in any case; None takes the strongest.
+        Address, beginning of the name in any case, or device id (16 hexadecimal digits); None takes the strongest.
     on_record : callable
         Gets every payload in either direction, decodable or not, before anything else looks at it.
     on_state : callable
@@ -85,11 +83,15 @@ async def stream(
     clock : callable, default ``time.monotonic``
         Monotonic time, s, for the stamps and for noticing silence.
     scan_s : float, default 10
-        How long to look for the roller, s.
+        How long to look for the roller at first, s; infinity waits for it to come.
     on_battery : callable, optional
         Gets the battery level, percent, when it is read and when it changes.
     times : LinkTimes, optional
         Other patience than the default.
+    bookmark : Bookmark, optional
+        An earlier session to go on with, where the roller still knows of it. Kept up to date.
+    shelf : LogShelf, optional
+        Where recordings of the roller's own go; without one they stay in the roller.
 
     Raises
     ------
@@ -98,301 +100,377 @@ async def stream(
     RefusedError
         When the roller cannot or will not work with this program.
     LinkLostError
-        When the connection ends or falls silent before ``stop``.
+        When the roller is lost before ``stop`` and does not come back.
     Exception
         What one of the callbacks raised.
     """
-    link = _Link(radio, on_record, on_state, clock, on_battery or _ignore, times or LinkTimes())
+    times = times or LinkTimes()
+    session = _Session(
+        radio,
+        Wanted.named(target),
+        on_record,
+        on_state,
+        clock,
+        on_battery or _ignore,
+        times,
+        bookmark or Bookmark(),
+        shelf,
+    )
     try:
-        try:
-            await race(link.open(target, scan_s), stop)
-            await link.watch(stop)
-        finally:
-            await link.close()
-    except InterruptedByEventError:
-        logger.debug("stopped before streaming")
+        await session.run(stop, scan_s)
     except LinkError as error:
-        if link.failure:
-            on_state(LinkState(LinkPhase.OFF, "the program failed", device=link.name))
-            raise link.failure from None
-        on_state(LinkState(_phase_of(error), str(error), device=link.name))
+        if session.failure:
+            on_state(LinkState(LinkPhase.OFF, "the program failed", device=session.name))
+            raise session.failure from None
+        on_state(LinkState(error.phase, error.reason, error.action, session.name))
         raise
-    on_state(LinkState(LinkPhase.OFF, device=link.name))
+    on_state(LinkState(LinkPhase.OFF, device=session.name))
 
 
 def _ignore(_percent: int) -> None:
     pass
 
 
-def _phase_of(error: LinkError) -> LinkPhase:
-    if isinstance(error, NoBluetoothError):
-        return LinkPhase.NO_BLUETOOTH
-    if isinstance(error, NoDeviceError):
-        return LinkPhase.OFF
-    return LinkPhase.REFUSED if isinstance(error, RefusedError) else LinkPhase.LOST
-
-
-class _Link:
-    """State of one connection."""
+class _Session:
+    """One session; there is at most one connection at a time."""
 
     def __init__(
         self,
         radio: Radio,
+        wanted: Wanted,
         on_record: Callable[[Record], None],
         on_state: Callable[[LinkState], None],
         clock: Callable[[], float],
         on_battery: Callable[[int], None],
         times: LinkTimes,
+        bookmark: Bookmark,
+        shelf: LogShelf | None,
     ) -> None:
         self.name = ""
         self.failure: Exception | None = None
         """What a callback of the caller raised."""
-        self._radio = radio
-        self._on_record = on_record
-        self._on_state = on_state
-        self._clock = clock
-        self._on_battery = on_battery
-        self._times = times
+        self._radio, self._wanted = radio, wanted
+        self._on_record, self._on_state, self._on_battery = on_record, on_state, on_battery
+        self._clock, self._times = clock, times
+        self._bookmark, self._shelf = bookmark, shelf
         self._begin_s = clock()
-        self._client: BleakClient | None = None
-        self._lost = asyncio.Event()
-        self._control = Control(self._write_control, times.request_s)
+        self._connection: Connection | None = None
+        self._errands: Errands | None = None
+        self._quality = Quality()
+        self._mask = 0
         self._phase = LinkPhase.OFF
         self._heard_s = 0.0
+        self._lost_s: float | None = None
+        """Since when a session that had begun is interrupted."""
+        self._sign_s = 0.0
+        self._paired_anew = False
 
     # --- Payloads ---------------------------------------------------------------------------------------------------
 
-    def _record(self, source: Source, payload: bytes, *, out: bool = False) -> None:
-        record = Record(self._clock() - self._begin_s, source, "out" if out else "in", payload)
+    def _take(self, source: Source, payload: bytes, out: bool) -> None:
+        """Record a payload, then see what it means; what a callback raises ends the link instead of its library."""
         try:
-            self._on_record(record)
-        except Exception as error:  # noqa: BLE001 - its OSErrors must not pass for those of Bluetooth
-            self._fail(error)
+            if source == "STREAM" and payload[:1] == bytes([layout.PTYPE_LOG]):
+                if self._errands:
+                    self._errands.take_log(self._stamp(source, payload, out))
+                return
+            self._on_record(self._stamp(source, payload, out))
+            if source == "STREAM":
+                self._heed(payload)
+        except Exception as error:
+            logger.debug("a callback failed", exc_info=error)
+            self.failure = self.failure or error
+            if self._connection:
+                self._connection.lost.set()
 
-    def _listener(self, take: Callable[[bytes], None]) -> Callable[[object, bytearray], None]:
-        """Make the notification callback that gives payloads to ``take``."""
+    def _stamp(self, source: Source, payload: bytes, out: bool) -> Record:
+        return Record(self._clock() - self._begin_s, source, "out" if out else "in", payload)
 
-        def deliver(_characteristic: object, payload: bytearray) -> None:
-            try:
-                take(bytes(payload))
-            except Exception as error:  # noqa: BLE001 - the Bluetooth library would swallow it
-                self._fail(error)
+    def _heed(self, payload: bytes) -> None:
+        """Note which packet came."""
+        if len(payload) < HEADER_B:
+            return
+        ptype, flags, seq = payload[0], payload[1], int.from_bytes(payload[2:6], "little")
+        now_s = self._clock()
+        if ptype == layout.PTYPE_BACKFILL and self._errands:
+            self._bookmark.ledger.add(seq)
+            self._errands.take_resent(flags)
+        elif ptype == layout.PTYPE_LIVE:
+            self._heard_s = now_s
+            before = self._bookmark.ledger.newest
+            self._bookmark.ledger.add(seq)
+            self._quality.note(now_s, seq, flags)
+            if self._errands and seq > before + 1:
+                self._errands.missing.set()
+            if self._phase is LinkPhase.STALLED:
+                self._enter(LinkPhase.STREAMING)
 
-        return deliver
-
-    def _fail(self, error: Exception) -> None:
-        """End the link because a callback of the caller failed; `stream` raises its error."""
-        logger.debug("a callback failed", exc_info=error)
-        self.failure = self.failure or error
-        self._lost.set()
-
-    def _take_stream(self, payload: bytes) -> None:
-        self._record("STREAM", payload)
-        self._heard_s = self._clock()
-        if self._phase is LinkPhase.STALLED:
-            self._enter(LinkPhase.STREAMING)
-
-    def _take_control(self, payload: bytes) -> None:
-        self._record("CONTROL", payload)
-        self._control.on_indication(payload)
-
-    def _take_status(self, payload: bytes) -> None:
-        self._record("STATUS", payload)
-
-    def _take_battery(self, payload: bytes) -> None:
-        if payload:
-            self._on_battery(payload[0])
-
-    async def _write_control(self, request: bytes) -> None:
-        self._record("CONTROL", request, out=True)
-        await self._connected().write_gatt_char(codec.uuid_of("CONTROL"), request, response=True)
-
-    # --- Opening ----------------------------------------------------------------------------------------------------
-
-    def _enter(self, phase: LinkPhase, reason: str = "", action: str = "") -> None:
+    def _enter(self, phase: LinkPhase, reason: str = "", action: str = "", retry_s: float | None = None) -> None:
         self._phase = phase
-        self._on_state(LinkState(phase, reason, action, self.name))
+        self._on_state(LinkState(phase, reason, action, self.name, retry_s))
 
-    def _connected(self) -> BleakClient:
-        if self._client is None:
-            raise LinkLostError("not connected")
-        return self._client
+    # --- Connections, one after the other ---------------------------------------------------------------------------
 
-    async def open(self, target: str | None, scan_s: float) -> None:
-        """Do all that comes before the first stream packet."""
-        self._enter(LinkPhase.SCANNING)
-        found = await self._radio.find(target, scan_s)
+    async def run(self, stop: asyncio.Event, scan_s: float) -> None:
+        """Hold the roller until ``stop``."""
+        n_failed = 0
+        while not stop.is_set():
+            try:
+                with suppress(InterruptedByEventError):
+                    await race(self._open(scan_s), stop)
+                    n_failed = 0
+                    await race(self._watch(), stop)
+            except LinkError as error:
+                n_failed += 1
+                pause_s = 0.0 if await self._forget_bond(error) else self._pause_after(error, n_failed)
+                await self._leave(goodbye=False)
+                if pause_s:
+                    self._enter(LinkPhase.RETRYING, error.reason, error.action, pause_s)
+                    with suppress(InterruptedByEventError):
+                        await race(asyncio.sleep(pause_s), stop)
+            finally:
+                await self._leave(goodbye=stop.is_set())
+
+    async def _forget_bond(self, error: LinkError) -> bool:
+        """Forget the keys when one side has lost them, so that the next attempt pairs anew; False when that is no help.
+
+        "Just Works" protects against nobody who stands by: pairing once more loses nothing and asks nobody. A passkey
+        is different: then the person decides.
+        """
+        if not isinstance(error, BondLostError) or self._paired_anew or not self._connection or self._radio.passkey:
+            return False
+        self._enter(LinkPhase.PAIRING, "roller and computer had forgotten each other")
+        await self._connection.unpair()
+        self._paired_anew = True
+        return True
+
+    def _pause_after(self, error: LinkError, n_failed: int) -> float:
+        """How long to wait before the next attempt, s; raises the error when there is to be none."""
+        times, now_s = self._times, self._clock()
+        if self.failure or isinstance(error, BadRadioError):
+            raise error
+        if self._lost_s is None and self._bookmark.session_id:
+            self._lost_s = now_s
+        away_s = 0.0 if self._lost_s is None else now_s - self._lost_s
+        if self._lost_s is None:
+            if isinstance(error, TakenError | NoBluetoothError | RefusedError) or n_failed >= times.attempts:
+                raise error
+            if self._connection is None:
+                raise error
+        elif isinstance(error, NobodyListensError) and away_s >= min(LISTENER_S, times.give_up_s):
+            raise LinkLostError(f"{self.name} is gone. {error.reason}", error.action) from error
+        elif away_s >= times.give_up_s:
+            if isinstance(error, LinkLostError | RefusedError):
+                raise error
+            raise LinkLostError(
+                f"{self.name} has not come back within {times.give_up_s:g} s: {error.reason}", error.action
+            )
+        if isinstance(error, LinkLostError) and n_failed == 1:
+            return 0.0
+        return times.retries_s[min(n_failed, len(times.retries_s)) - 1]
+
+    async def _open(self, scan_s: float) -> None:
+        """Everything from scanning to the first stream packet."""
+        found = await self._find(scan_s)
         self.name = found.name or found.address
-        self._client = await self._connect(found)
-        info = await self._read_info()
-        takers = {"CONTROL": self._take_control, "STREAM": self._take_stream, "STATUS": self._take_status}
-        for name, take in takers.items():
-            await self._subscribe(name, codec.uuid_of(name), take)
-        self._enter(LinkPhase.SUBSCRIBED)
-        mask = await self._offered(info)
-        await self._read_settings()
-        for _ in range(N_TIME_SYNC):
-            await self._request("TIME_SYNC", optional=True)
-        self._take_status(await self._read("STATUS", codec.uuid_of("STATUS")))
-        await self._follow_battery()
-        await self._request("START", mask, reference.FLUSH_MS, 0)
+        self._connection = Connection(self._radio, found, self._times, self._take, self._on_battery)
+        await self._connection.open(self._enter)
+        self._check_identity(found)
+        await self._begin()
+        self._lost_s, self._paired_anew = None, False
+
+    async def _find(self, scan_s: float) -> Found:
+        self._enter(LinkPhase.SCANNING if self._lost_s is None else LinkPhase.OUT_OF_RANGE, *self._absence())
+        self._sign_s = self._clock()
+
+        def note(found: Found) -> None:
+            if found.taken and self._phase is not LinkPhase.TAKEN:
+                self.name = found.name or found.address
+                self._enter(LinkPhase.TAKEN, "a roller serves one program at a time", "Close the other program.")
+            elif not found.taken and self._phase is LinkPhase.TAKEN:
+                self._enter(LinkPhase.SCANNING)
+
+        if self._lost_s is not None:
+            scan_s = max(self._times.give_up_s - (self._clock() - self._lost_s), 0.1)
+        return await self._radio.find(self._wanted, scan_s, note)
+
+    def _absence(self) -> tuple[str, str]:
+        return ("", "") if self._lost_s is None else ("looking for the roller", _NEARER)
+
+    def _check_identity(self, found: Found) -> None:
+        assert self._connection is not None  # noqa: S101 - made a moment ago
+        device_id = bytes(self._connection.info.device_id)
+        if self._wanted.device_id and device_id != self._wanted.device_id:
+            raise RefusedError(
+                f"{self.name} is another roller than the one wanted: their names are alike.",
+                "Switch the other one off, or choose this one instead.",
+            )
+        self._wanted = Wanted(found.name, device_id, found.address)
+
+    # --- Sessions ---------------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """Go on with the session that was interrupted, or start one."""
+        connection, bookmark = self._live(), self._bookmark
+        self._errands = Errands(connection, bookmark, self._times, self._shelf)
+        goes_on = False
+        if bookmark.session_id and bytes(connection.info.device_id) == bookmark.device_id:
+            goes_on = await self._resume()
+        if not self._mask:
+            self._mask = await self._offered()
+            await self._read_settings()
+            await connection.read_status()
+        if not goes_on:
+            await self._start()
         self._heard_s = self._clock()
+        self._quality = Quality()
         self._enter(LinkPhase.STREAMING)
 
-    async def _connect(self, found: Found) -> BleakClient:
-        from bleak.exc import BleakError  # noqa: PLC0415 - slow
+    def _live(self) -> Connection:
+        if self._connection is None:
+            raise LinkLostError("not connected")
+        return self._connection
 
-        for i_attempt, pause_s in enumerate((*self._times.retries_s, None), start=1):
-            self._enter(LinkPhase.CONNECTING, f"attempt {i_attempt}" if i_attempt > 1 else "")
-            self._lost.clear()
-            client = self._radio.client(found, self._lost.set, self._times.connect_s)
-            try:
-                async with asyncio.timeout(2 * self._times.connect_s):
-                    await client.connect()
-            except (BleakError, OSError, EOFError) as error:
-                logger.info("%s, attempt %d to connect: %s", self.name, i_attempt, error)
-                if pause_s is None:
-                    raise NoDeviceError(
-                        f"{self.name} was seen but accepted no connection in {i_attempt} attempts ({error}). It may "
-                        "have moved away or be connected to another program: bring it closer, close the other one, "
-                        "then try again."
-                    ) from error
-                await asyncio.sleep(pause_s)
-            else:
-                return client
-        raise AssertionError
+    async def _resume(self) -> bool:
+        """Ask what became of the session; True when it is still under way."""
+        connection, bookmark = self._live(), self._bookmark
+        if connection.info.boot_id != bookmark.boot_id:
+            return False
+        now = await connection.ask_if_known("SESSION")
+        if now is None or now.session_id != bookmark.session_id:
+            return False
+        bookmark.ledger.reach(now.next_seq - 1)
+        bookmark.ledger.give_up(0, now.first_available - 1)
+        if now.state == _STREAMING:
+            return True
+        # The next START empties the roller's memory.
+        assert self._errands is not None  # noqa: S101 - made by _begin
+        if bookmark.ledger.n_missing:
+            self._enter(LinkPhase.SUBSCRIBED, f"fetching {bookmark.ledger.n_missing} packets")
+            await self._errands.fetch_missing()
+        return False
 
-    async def _read_info(self) -> codec.Info:
-        payload = await self._read("INFO", codec.uuid_of("INFO"))
-        self._record("INFO", payload)
+    async def _start(self) -> None:
+        connection, bookmark = self._live(), self._bookmark
+        # Packets of the new session may be faster than the response.
+        bookmark.ledger = Ledger()
+        request = "START", self._mask, reference.FLUSH_MS, LINGER_S
         try:
-            return codec.decode_record("INFO", payload)
-        except codec.ProtocolError as error:
-            raise RefusedError(
-                f"{self.name} cannot be used: {error}. Update the older one of the two, firmware or program."
-            ) from error
+            started = await connection.ask(*request)
+        except RequestError as error:
+            if error.status != "BAD_STATE":
+                raise
+            # A session that nobody goes on with is still under way.
+            with suppress(RequestError):
+                await connection.ask("STOP")
+            started = await connection.ask(*request)
+        bookmark.device_id, bookmark.boot_id = bytes(connection.info.device_id), connection.info.boot_id
+        bookmark.session_id = started.session_id
 
-    async def _offered(self, info: codec.Info) -> int:
+    async def _offered(self) -> int:
         """START mask of the streams that the host wants; asks for the scales of each.
 
         Streams of a newer protocol are asked about as well: the sizes of their samples let packets be read past them.
         """
-        listed = await self._request("STREAM_LIST", optional=True)
+        connection = self._live()
+        listed = await connection.ask_if_known("STREAM_LIST")
         for stream_id in listed.ids if listed else b"":
             if stream_id not in codec.STREAM_FIELDS:
                 with suppress(RequestError):
-                    await self._request("STREAM_INFO", stream_id)
+                    await connection.ask("STREAM_INFO", stream_id)
         mask = 0
         for name, feature in _FEATURE_OF.items():
             stream_id = codec.STREAM_ID[name]
-            if feature and not info.features & codec.bit(layout.FEATURES, feature):
+            if feature and not connection.info.features & codec.bit(layout.FEATURES, feature):
                 continue
-            if await self._request("STREAM_INFO", stream_id, optional=True):
+            if await connection.ask_if_known("STREAM_INFO", stream_id):
                 mask |= 1 << stream_id
         if not mask:
-            raise RefusedError(f"{self.name} offers no stream that this program knows. Update firmware and program.")
+            raise RefusedError(f"{self.name} offers no stream that this program knows.", "Update firmware and program.")
         return mask
 
     async def _read_settings(self) -> None:
         for page in (0, 1):
-            await self._request("CAL_READ", page, optional=True)
+            await self._live().ask_if_known("CAL_READ", page)
         for page in (0, 1):
-            await self._request("GEOMETRY_READ", 0, page, optional=True)
-
-    async def _follow_battery(self) -> None:
-        """Read the battery level and follow it; systems that keep the Battery service to themselves are no error."""
-        if self._connected().services.get_characteristic(BATTERY_UUID) is None:
-            return
-        try:
-            self._take_battery(await self._read("the battery", BATTERY_UUID))
-            await self._subscribe("the battery", BATTERY_UUID, self._take_battery)
-        except RefusedError as error:
-            logger.info("no battery level: %s", error)
-
-    async def _read(self, name: str, uuid: str) -> bytes:
-        return bytes(await self._step(f"reading {name}", self._connected().read_gatt_char(uuid)))
-
-    async def _subscribe(self, name: str, uuid: str, take: Callable[[bytes], None]) -> None:
-        await self._step(f"subscribing to {name}", self._connected().start_notify(uuid, self._listener(take)))
-
-    async def _request(self, name: str, *args: Any, optional: bool = False) -> Any:
-        """Reply of a control request; None when it is ``optional`` and the roller does not have it."""
-        try:
-            return await self._step(f"asking {name}", self._control.request(name, *args))
-        except LinkLostError:
-            self._lost.set()
-            raise
-        except RequestError as error:
-            if optional and error.status in ("NOT_SUPPORTED", "UNKNOWN_OP"):
-                return None
-            raise
-
-    async def _step(self, doing: str, work: Coroutine[Any, Any, _T]) -> _T:
-        """Do one thing over the connection, with every way to fail in words that a person can use."""
-        from bleak.exc import BleakCharacteristicNotFoundError, BleakError, BleakGATTProtocolError  # noqa: PLC0415
-
-        try:
-            async with asyncio.timeout(self._times.step_s):
-                return await race(work, self._lost)
-        except BleakCharacteristicNotFoundError as error:
-            raise RefusedError(
-                f"{self.name} lacks a characteristic ({doing}). Update its firmware; if that was just done, remove "
-                "the roller from the system's Bluetooth settings, so that they forget the old one."
-            ) from error
-        except BleakGATTProtocolError as error:
-            what = "needs pairing" if error.args[0] in _NEEDS_PAIRING else f"refused ({error.args[1]})"
-            raise RefusedError(
-                f"{self.name} {what} while {doing}. Pair with it in the system's Bluetooth settings, then try again."
-            ) from error
-        except TimeoutError as error:
-            raise self._gone(f"did not answer within {self._times.step_s:g} s while {doing}") from error
-        except (InterruptedByEventError, BleakError, OSError, EOFError) as error:
-            raise self._gone(f"is gone while {doing}{f' ({error})' if str(error) else ''}") from error
-
-    def _gone(self, what: str) -> LinkLostError:
-        return LinkLostError(
-            f"{self.name} {what}. It may be out of range, switched off or out of battery: bring it closer, check that "
-            "it is on, then start again."
-        )
+            await self._live().ask_if_known("GEOMETRY_READ", 0, page)
 
     # --- Streaming --------------------------------------------------------------------------------------------------
 
-    async def watch(self, stop: asyncio.Event) -> None:
-        """Return when ``stop`` is set; meanwhile notice silence and the end of the connection."""
-        asked_s = self._heard_s
-        while not stop.is_set():
-            if self._lost.is_set():
-                raise self._gone("is gone: the connection ended while streaming")
-            now_s = self._clock()
-            if now_s - self._heard_s < self._times.stall_s:
-                asked_s = self._heard_s
-            elif self._phase is LinkPhase.STREAMING:
-                self._enter(LinkPhase.STALLED, "no data from the roller", "Bring it closer to the computer.")
-            if now_s - asked_s >= self._times.ping_s:
-                asked_s = now_s
-                with suppress(RequestError):  # a refusal is an answer
-                    await self._request("PING", b"")
-            with suppress(InterruptedByEventError):
-                await race(asyncio.sleep(self._times.watch_s), stop, self._lost)
+    async def _watch(self) -> None:
+        """Notice silence and the end of the connection; returns never, but raises when the link is lost."""
+        connection = self._live()
+        assert self._errands is not None  # noqa: S101 - made by _begin
+        errands = asyncio.ensure_future(self._errands.run())
+        asked_s, n_asked = self._heard_s, 0
+        try:
+            while True:
+                if connection.lost.is_set():
+                    raise connection.gone("is gone: the connection ended while streaming")
+                if errands.done():
+                    errands.result()
+                now_s = self._clock()
+                if now_s - self._heard_s < self._times.stall_s:
+                    asked_s, n_asked = self._heard_s, 0
+                    self._tell_quality(now_s)
+                elif self._phase is LinkPhase.STREAMING:
+                    self._enter(LinkPhase.STALLED, "no data from the roller", _NEARER)
+                if now_s - asked_s >= self._times.ask_s:
+                    await self._look_into_silence(n_asked)
+                    asked_s, n_asked = self._clock(), n_asked + 1
+                with suppress(InterruptedByEventError):
+                    await race(asyncio.sleep(self._times.watch_s), connection.lost)
+        finally:
+            await end(errands)
 
-    async def close(self) -> None:
-        """Say goodbye as far as there is still somebody to say it to; takes a few seconds at most and never fails."""
-        from bleak.exc import BleakError  # noqa: PLC0415 - slow
+    def _tell_quality(self, now_s: float) -> None:
+        verdict = self._quality.judge(now_s)
+        if verdict is not None and self._phase is LinkPhase.STREAMING:
+            self._enter(LinkPhase.STREAMING, verdict.reason, verdict.action)
 
-        if self._client is None:
+    async def _look_into_silence(self, n_asked: int) -> None:
+        """Find out why nothing comes, and do about it what can be done without the person."""
+        connection, bookmark = self._live(), self._bookmark
+        now = await connection.ask_if_known("SESSION")
+        if now is None:
+            await connection.ask_if_known("PING", b"")
+        elif now.state == _STREAMING and now.session_id == bookmark.session_id:
+            if n_asked == 0:
+                await connection.listen_again("STREAM")
+            elif now.next_seq > bookmark.ledger.newest + 1:
+                raise connection.gone("streams, but nothing arrives")
+        else:
+            await self._start_anew(now.state)
+
+    async def _start_anew(self, state: int) -> None:
+        """The roller ended the session by itself, for instance to charge."""
+        names = dict(layout.STATES)
+        try:
+            await self._resume()
+            await self._start()
+            self._enter(LinkPhase.STREAMING)
+        except RequestError as error:
+            word = names.get(state, "doing something else")
+            charging = word == "charging"
+            self._enter(
+                LinkPhase.STALLED,
+                f"the roller is {word}" if charging else error.reason,
+                "Pull out the cable to go on." if charging else error.action,
+            )
+
+    # --- The end ----------------------------------------------------------------------------------------------------
+
+    async def _leave(self, *, goodbye: bool) -> None:
+        """End the connection: in good order, and complete, as far as there is still somebody at the other end."""
+        if self._connection is None:
             return
-        goodbye = [self._end_stream] if self._phase in (LinkPhase.STREAMING, LinkPhase.STALLED) else []
-        for farewell in (*goodbye, self._client.disconnect):
-            try:
-                async with asyncio.timeout(self._times.request_s):
-                    await farewell()
-            except (LinkError, BleakError, OSError, EOFError) as error:
-                logger.debug("while closing: %s", error)
-        self._client = None
-
-    async def _end_stream(self) -> None:
-        if self._lost.is_set():
-            return
-        await self._request("STOP")
-        for name in ("STREAM", "STATUS", "CONTROL"):
-            await self._step(f"unsubscribing from {name}", self._connected().stop_notify(codec.uuid_of(name)))
+        try:
+            if goodbye and self._errands and self._phase in (LinkPhase.STREAMING, LinkPhase.STALLED):
+                with suppress(LinkError, TimeoutError):
+                    async with asyncio.timeout(self._times.drain_s):
+                        stopped = await self._connection.ask("STOP")
+                        self._bookmark.ledger.reach(stopped.last_seq)
+                        await self._errands.fetch_missing()
+        finally:
+            connection, self._connection, self._errands = self._connection, None, None
+            await connection.close()

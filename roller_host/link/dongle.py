@@ -27,6 +27,17 @@ _ABSENT: Final = BleakBluetoothNotAvailableReason.NO_BLUETOOTH
 _SILENT: Final = BleakBluetoothNotAvailableReason.UNKNOWN
 
 
+class _Typist(pairing.PairingDelegate):
+    """Types a passkey when asked for one."""
+
+    def __init__(self, passkey: int) -> None:
+        super().__init__(self.KEYBOARD_INPUT_ONLY)
+        self._passkey = passkey
+
+    async def get_number(self) -> int | None:
+        return self._passkey
+
+
 class Dongle:
     """One HCI controller with Bumble's host on top, shared by all scanners and clients of a radio.
 
@@ -36,12 +47,15 @@ class Dongle:
         Bumble's name of the transport, for instance ``tcp-client:127.0.0.1:9100`` or ``usb:0``.
     controller : object or None
         Instead of a transport: a controller in this process, an HCI packet source and sink as Bumble defines it.
+    passkey : int or None
+        Six digits to pair with; None pairs without asking anybody ("Just Works").
     """
 
-    def __init__(self, transport: str | None, controller: object | None = None) -> None:
+    def __init__(self, transport: str | None, controller: object | None = None, passkey: int | None = None) -> None:
         self._name = transport or "injected controller"
         self._spec = transport
         self._controller = controller
+        self._passkey = passkey
         self._transport: Transport | None = None
         self._device: Device | None = None
         self._opening = asyncio.Lock()
@@ -85,14 +99,17 @@ class Dongle:
         # A fresh address per start: a controller in use by a host that just died may still hold the old one.
         config = DeviceConfiguration(name="roller-host", address=hci.Address.generate_static_address())
         device = Device(config=config, host=host)
-        bonding = pairing.PairingConfig(mitm=False, identity_address_type=pairing.PairingConfig.AddressType.RANDOM)
-
-        def same_for_all(_connection: Connection) -> pairing.PairingConfig:
-            return bonding
-
-        device.pairing_config_factory = same_for_all
+        device.pairing_config_factory = self._pairing
         await device.power_on()
         return device
+
+    def _pairing(self, _connection: Connection) -> pairing.PairingConfig:
+        return pairing.PairingConfig(
+            mitm=self._passkey is not None,
+            delegate=None if self._passkey is None else _Typist(self._passkey),
+            # Bonds are looked up under the address that is on the air.
+            identity_address_type=pairing.PairingConfig.AddressType.RANDOM,
+        )
 
     async def _open_transport(self, spec: str) -> Transport:
         try:

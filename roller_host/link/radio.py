@@ -7,11 +7,14 @@ Importing this module is cheap; bleak and Bumble are imported when a radio is fi
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import re
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from firmware_protocol import codec
-from roller_host.link.states import BadRadioError, Found, NoDeviceError
+from roller_host.link.states import BadRadioError, Found, NoBluetoothError, NoDeviceError, TakenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -26,14 +29,55 @@ RADIO_FORMS: Final = "native | tcp:HOST:PORT | hci:TRANSPORT (for instance hci:u
 """Radios that a person can name."""
 SCAN_START_S: Final = 10.0
 """Longest time that the system may take to begin a scan, s."""
-SETTLE_S: Final = 0.3
-"""How long a scan goes on after the first match, so that a nearer roller can still show up, s."""
 
 _HCI_SCHEMES: Final = ("usb", "pyusb", "serial", "hci-socket", "vhci", "tcp-client", "unix", "ws-client", "udp", "pty")
 
 
-class NoBluetoothError(NoDeviceError):
-    """There is no working Bluetooth to look for rollers with."""
+TAKEN_S: Final = 4.0
+"""A roller whose host died says that it is taken for as long as its supervision timeout, usually 2 to 4 s."""
+
+
+SETTLE_S: Final = 0.3
+"""How long a scan for any roller goes on after the first, so that a nearer one can still show up, s."""
+NAMELESS_S: Final = 1.0
+"""How long a roller may be without a name before it is taken as it is, s."""
+
+
+class NobodyListensError(NoBluetoothError):
+    """The simulator's port is closed: unlike an adapter, that does not come back by itself."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which roller is looked for; without anything, the strongest.
+
+    An address may change and names may be alike: the device id that the roller gives once it is connected decides.
+    """
+
+    text: str = ""
+    """Address, or beginning of the name, in any case; 16 hexadecimal digits are a device id."""
+    device_id: bytes = b""
+    address: str = ""
+    """Where it was last."""
+
+    @classmethod
+    def named(cls, text: str | None) -> Wanted:
+        """What a person typed."""
+        text = text or ""
+        return cls(device_id=bytes.fromhex(text)) if re.fullmatch("[0-9a-fA-F]{16}", text) else cls(text)
+
+    @property
+    def words(self) -> str:
+        """The roller wanted, in words."""
+        return f"roller called {self.text!r}" if self.text else "roller"
+
+    def matches(self, found: Found) -> bool:
+        """Whether this may be the one, as far as is known before it is connected."""
+        address, name = found.address.casefold(), found.name.casefold()
+        if self.device_id:
+            # The protocol ends an advertised name with the last two bytes of the id.
+            return address == self.address.casefold() or name.endswith(self.device_id[-2:].hex())
+        return not self.text or address == self.text.casefold() or name.startswith(self.text.casefold())
 
 
 class Radio:
@@ -47,10 +91,13 @@ class Radio:
         Bumble's name of an HCI transport; None for the system's Bluetooth or an injected controller.
     controller : object or None
         Controller in this process.
+    passkey : int or None
+        Six digits on the label of rollers that want them; the system's own Bluetooth asks by itself.
     """
 
-    def __init__(self, spec: str, transport: str | None, controller: object | None) -> None:
+    def __init__(self, spec: str, transport: str | None, controller: object | None, passkey: int | None = None) -> None:
         self.spec = spec
+        self.passkey = passkey
         self._transport = transport
         self._controller = controller
         self._dongle: Dongle | None = None
@@ -82,14 +129,14 @@ class Radio:
         seconds : float
             How long to look, s.
         until : callable, optional
-            Stops the scan shortly after the first roller for which it is true.
+            Stops the scan at the first roller for which it is true.
         on_found : callable, optional
-            Called with each roller when it is first seen, and again when its name becomes known.
+            Called with each roller when it is first seen, when what is known of it changes, and about once a second.
 
         Returns
         -------
         list of Found
-            The rollers seen, strongest first.
+            The rollers seen: those that are free first, the strongest of them first.
 
         Raises
         ------
@@ -98,53 +145,94 @@ class Radio:
         """
         self._seen = {}
         matched = asyncio.Event()
+        told_s: dict[str, float] = {}
 
-        def detected(device: BLEDevice, advertisement: AdvertisementData) -> None:
-            name = advertisement.local_name or device.name or ""
-            found = Found(name, device.address, advertisement.rssi)
+        def note(device: BLEDevice, found: Found) -> None:
             before, _ = self._seen.get(found.address, (None, None))
             self._seen[found.address] = (found, device)
-            if on_found and (before is None or before.name != found.name):
+            new = before is None or (before.name, before.taken) != (found.name, found.taken)
+            if on_found and (new or found.seen_s - told_s[found.address] > 1):
+                told_s[found.address] = found.seen_s
                 on_found(found)
             if until and until(found):
                 matched.set()
 
-        async with self._explained(), self._scanning(detected):
-            try:
-                async with asyncio.timeout(seconds):
-                    await matched.wait()
-                    await asyncio.sleep(SETTLE_S)
-            except TimeoutError:
-                pass
-        if self._dongle and self._dongle.lost.done():
-            raise NoBluetoothError(self._unavailable("it is gone", "UNKNOWN"))
-        return sorted((found for found, _ in self._seen.values()), key=lambda found: -found.rssi_dbm)
+        def detected(device: BLEDevice, heard: AdvertisementData) -> None:
+            taken = codec.uuid_of("TAKEN") in heard.service_uuids
+            name = heard.local_name or device.name or ""
+            note(device, Found(name, device.address, heard.rssi, taken, time.monotonic()))
 
-    async def find(self, target: str | None, seconds: float) -> Found:
-        """Find the roller asked for.
+        async with self._explained():
+            for device in await self._held_by_system():
+                note(device, Found(device.name or "", device.address, None, False, time.monotonic()))
+            async with self._scanning(detected):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await matched.wait()
+        if self._dongle and self._dongle.lost.done():
+            raise NoBluetoothError(*self._unavailable("it is gone", "UNKNOWN"))
+        found = (found for found, _ in self._seen.values())
+        return sorted(found, key=lambda one: (one.taken, -(one.rssi_dbm or 0)))
+
+    async def find(self, wanted: Wanted, seconds: float, on_found: Callable[[Found], None] | None = None) -> Found:
+        """Find the roller wanted.
 
         Parameters
         ----------
-        target : str or None
-            Address, or beginning of the name, in any case; None takes the strongest roller.
+        wanted : Wanted
+            Which one.
         seconds : float
             How long to look, s.
+        on_found : callable, optional
+            As for `scan`, for the rollers that may be meant.
 
         Raises
         ------
+        TakenError
+            When another program is connected to it.
         NoDeviceError
             When there is no working Bluetooth or no such roller.
         """
-        seen = await self.scan(seconds, until=lambda found: _matches(found, target))
-        for found in seen:
-            if _matches(found, target):
-                return found
+        first_s: dict[str, float] = {}
+        settle_s = SETTLE_S if wanted == Wanted() else 0.0
+
+        def heard(found: Found) -> bool:
+            if not wanted.matches(found):
+                return False
+            if on_found:
+                on_found(found)
+            # Name and "taken" come in the scan response, a moment after the advertisement.
+            stage = "taken" if found.taken else "free" if found.name else "nameless"
+            waited_s = found.seen_s - first_s.setdefault(f"{found.address} {stage}", found.seen_s)
+            return waited_s >= {"taken": TAKEN_S, "free": settle_s, "nameless": NAMELESS_S}[stage]
+
+        seen = await self.scan(seconds, until=heard)
+        fitting = [found for found in seen if wanted.matches(found)]
+        if fitting and not fitting[0].taken:
+            return fitting[0]
+        if fitting:
+            raise TakenError(
+                f"{fitting[0].name or fitting[0].address} is taken by another program: a roller serves one at a time.",
+                "Close the other program, or switch Bluetooth off on the phone that holds it, then try again.",
+            )
         others = ", ".join(found.name or found.address for found in seen)
-        who = f"No roller called {target!r}" if target else "No roller"
         raise NoDeviceError(
-            f"{who} was found within {seconds:g} s{f' (but {others})' if others else ''}. Switch it on, bring it "
-            "closer, and make sure that no other program or phone is connected to it."
+            f"No {wanted.words} was found within {seconds:g} s{f' (but {others})' if others else ''}.",
+            "Switch it on, bring it closer, and make sure that no phone or other program is connected to it.",
         )
+
+    async def _held_by_system(self) -> list[BLEDevice]:
+        """Rollers that the system holds connected: these advertise no more, or only that they are taken."""
+        if self._transport is not None or self._controller is not None:
+            return []
+        from bleak import BleakAdapter  # noqa: PLC0415 - slow
+        from bleak.exc import BleakError  # noqa: PLC0415
+
+        with suppress(NotImplementedError, BleakError):
+            async with asyncio.timeout(SCAN_START_S):
+                adapter = await BleakAdapter.get()
+                return await adapter.get_connected_devices([codec.uuid_of("SERVICE")])
+        return []
 
     @asynccontextmanager
     async def _scanning(self, detected: Callable[[BLEDevice, AdvertisementData], None]) -> AsyncGenerator[None]:
@@ -186,7 +274,7 @@ class Radio:
                 f"The radio {self.spec!r} needs {error.name}: pip install '.[sim]' in the project's folder"
             ) from error
         if self._dongle is None or self._dongle.lost.done():
-            self._dongle = dongle.Dongle(self._transport, self._controller)
+            self._dongle = dongle.Dongle(self._transport, self._controller, self.passkey)
         return {"backend": getattr(bumble_backend, name), "hci": self._dongle}
 
     @asynccontextmanager
@@ -197,46 +285,45 @@ class Radio:
         try:
             yield
         except TimeoutError as error:
-            raise NoBluetoothError(f"Bluetooth did not answer within {SCAN_START_S:g} s. {_HELP}") from error
+            raise NoBluetoothError(f"Bluetooth did not answer within {SCAN_START_S:g} s.", _HELP) from error
         except BleakBluetoothNotAvailableError as error:
-            raise NoBluetoothError(self._unavailable(error.args[0], error.reason.name)) from error
+            listens = not (self.spec.startswith("tcp:") and error.reason.name == "NO_BLUETOOTH")
+            kind = NoBluetoothError if listens else NobodyListensError
+            raise kind(*self._unavailable(error.args[0], error.reason.name)) from error
         except BleakError as error:
-            raise NoBluetoothError(f"Bluetooth does not work: {error}. {_HELP}") from error
+            raise NoBluetoothError(f"Bluetooth does not work: {error}.", _HELP) from error
         except PermissionError as error:
-            raise NoBluetoothError(f"Bluetooth may not be used: {error}. {_DENIED_HELP}") from error
+            raise NoBluetoothError(f"Bluetooth may not be used: {error}.", _DENIED_HELP) from error
         except (FileNotFoundError, ConnectionError) as error:
-            raise NoBluetoothError(f"No Bluetooth adapter was found (no system D-Bus). {_HELP}") from error
+            raise NoBluetoothError("No Bluetooth adapter was found (no system D-Bus).", _HELP) from error
         except (OSError, EOFError) as error:
-            raise NoBluetoothError(f"No Bluetooth adapter was found ({error}). {_HELP}") from error
+            raise NoBluetoothError(f"No Bluetooth adapter was found ({error}).", _HELP) from error
 
-    def _unavailable(self, text: str, reason: str) -> str:
+    def _unavailable(self, text: str, reason: str) -> tuple[str, str]:
+        """Reason and action when there is no Bluetooth."""
         if self.spec.startswith("tcp:"):
             address = self.spec.removeprefix("tcp:")
-            what = f"Nothing listens on {address}" if reason == "NO_BLUETOOTH" else f"No simulator answers on {address}"
-            return f"{what}; start the simulator with roller-sim run --listen {address}"
+            what = (
+                f"Nothing listens on {address}." if reason == "NO_BLUETOOTH" else f"No simulator answers on {address}."
+            )
+            return what, f"Start the simulator with roller-sim run --listen {address}"
         if self._transport or self._controller:
             return (
-                f"The Bluetooth controller {self.spec} cannot be used ({text}). Check that it is plugged in and free."
+                f"The Bluetooth controller {self.spec} cannot be used ({text}).",
+                "Check that it is plugged in and free.",
             )
         if reason == "POWERED_OFF":
-            return "Bluetooth is switched off. Switch it on in the system's settings, or try --radio demo."
+            return "Bluetooth is switched off.", "Switch it on in the system's settings, or try --radio demo."
         if reason.startswith("DENIED"):
-            return f"Bluetooth may not be used by this program ({text}). {_DENIED_HELP}"
-        return f"No Bluetooth adapter was found ({text}). {_HELP}"
-
-
-def _matches(found: Found, target: str | None) -> bool:
-    if not target:
-        return True
-    wanted = target.casefold()
-    return found.address.casefold() == wanted or found.name.casefold().startswith(wanted)
+            return f"Bluetooth may not be used by this program ({text}).", _DENIED_HELP
+        return f"No Bluetooth adapter was found ({text}).", _HELP
 
 
 _HELP: Final = "Plug one in, switch Bluetooth on and, on Linux, start bluetoothd; or try --radio demo."
 _DENIED_HELP: Final = "Allow it in the system's privacy settings (on Linux: group bluetooth); or try --radio demo."
 
 
-def open_radio(spec: str, *, controller: object | None = None) -> Radio:
+def open_radio(spec: str, *, controller: object | None = None, passkey: int | None = None) -> Radio:
     """Make the radio called ``spec``; nothing is opened before its first use.
 
     Parameters
@@ -246,6 +333,8 @@ def open_radio(spec: str, *, controller: object | None = None) -> Radio:
         transport, for instance ``hci:usb:0``). Only a name for messages when there is a controller.
     controller : object, optional
         Controller in this process, an HCI packet source and sink as Bumble defines it.
+    passkey : int, optional
+        Six digits on the label of a roller that wants them; the system's own Bluetooth asks by itself.
 
     Raises
     ------
@@ -254,10 +343,10 @@ def open_radio(spec: str, *, controller: object | None = None) -> Radio:
     """
     kind, _, rest = spec.partition(":")
     if controller is not None or spec == "native":
-        return Radio(spec, None, controller)
+        return Radio(spec, None, controller, passkey)
     host, _, port = rest.rpartition(":")
     if kind == "tcp" and host and port.isdecimal() and 0 < int(port) <= 0xFFFF:
-        return Radio(spec, f"tcp-client:{rest}", None)
+        return Radio(spec, f"tcp-client:{rest}", None, passkey)
     if kind == "hci" and rest.partition(":")[0] in _HCI_SCHEMES:
-        return Radio(spec, rest, None)
+        return Radio(spec, rest, None, passkey)
     raise BadRadioError(f"{spec!r} is no radio; known are: {RADIO_FORMS}")

@@ -13,10 +13,14 @@ class LinkPhase(enum.Enum):
     OFF = "off"
     NO_BLUETOOTH = "no Bluetooth"
     SCANNING = "scanning"
+    OUT_OF_RANGE = "out of range"
+    TAKEN = "taken by another program"
     CONNECTING = "connecting"
+    PAIRING = "pairing"
     SUBSCRIBED = "subscribed"
     STREAMING = "streaming"
     STALLED = "stalled"
+    RETRYING = "trying again"
     LOST = "link lost"
     REFUSED = "refused"
 
@@ -30,29 +34,68 @@ class LinkState:
     action: str = ""
     device: str = ""
     """Name of the roller concerned."""
+    retry_s: float | None = None
+    """When trying again: after how many seconds."""
+
+    @property
+    def words(self) -> str:
+        """The phase as shown: its word, and for a pause how long it is."""
+        return self.phase.value if self.retry_s is None else f"{self.phase.value} in {self.retry_s:.0f} s"
 
 
 @dataclass(frozen=True)
 class Found:
-    """A roller seen while scanning."""
+    """A roller seen while scanning, or held connected by the system."""
 
     name: str
     address: str
-    rssi_dbm: int
-    """Signal strength, dBm; nearer to zero is stronger."""
+    rssi_dbm: int | None
+    """Signal strength, dBm, nearer to zero is stronger; None when the system holds it connected and hears no more."""
+    taken: bool = False
+    """Another host is connected to it: nobody else can."""
+    seen_s: float = 0.0
+    """When it was heard last, s of the monotonic clock."""
 
 
 class LinkError(Exception):
-    """The link cannot go on; the message says what happened, why, and what to do."""
+    """The link cannot go on.
+
+    Parameters
+    ----------
+    reason : str
+        What happened and why, in a sentence.
+    action : str, default ""
+        What to do next, in a sentence.
+    """
 
     exit_code = 4
     """For the command line."""
+    phase = LinkPhase.LOST
+    """What the link shows after it."""
+
+    def __init__(self, reason: str, action: str = "") -> None:
+        self.reason = reason
+        self.action = action
+        super().__init__(f"{reason} {action}".strip())
 
 
 class NoDeviceError(LinkError):
-    """No Bluetooth, no roller in range, or not the one asked for."""
+    """No roller in range, or not the one asked for."""
 
     exit_code = 3
+    phase = LinkPhase.OUT_OF_RANGE
+
+
+class TakenError(NoDeviceError):
+    """The roller asked for is connected to another program."""
+
+    phase = LinkPhase.TAKEN
+
+
+class NoBluetoothError(NoDeviceError):
+    """There is no working Bluetooth to look for rollers with."""
+
+    phase = LinkPhase.NO_BLUETOOTH
 
 
 class LinkLostError(LinkError):
@@ -65,9 +108,15 @@ class RefusedError(LinkError):
     """The roller answered, but will not or cannot work with this program."""
 
     exit_code = 5
+    phase = LinkPhase.REFUSED
+
+
+class PairingError(RefusedError):
+    """Roller and computer could not be paired, or one of them has forgotten the other."""
 
 
 class BadRadioError(LinkError):
     """The radio asked for does not exist or its name makes no sense."""
 
     exit_code = 2
+    phase = LinkPhase.OFF

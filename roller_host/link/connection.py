@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: MIT
+"""One connection to a roller: no step is without a time limit, and each races the end of the link."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from firmware_protocol import codec
+from roller_host.link.control import Control, RequestError
+from roller_host.link.race import InterruptedByEventError, race
+from roller_host.link.states import LinkError, LinkLostError, LinkPhase, NoDeviceError, PairingError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from roller_host.link.radio import Radio
+    from roller_host.link.states import Found
+    from roller_host.signal.record import Source
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+BATTERY_UUID: Final = "00002a19-0000-1000-8000-00805f9b34fb"
+OPEN, AUTHENTICATED = 0, 3
+"""Security modes, see ``layout.SECURITY_MODES``."""
+_NEEDS_PAIRING: Final = (0x05, 0x08, 0x0C, 0x0F)
+"""ATT errors: authentication, authorization, key size, encryption."""
+_BOND_GONE: Final = ("PIN_OR_KEY_MISSING", "AuthenticationFailed", "AUTHENTICATION_FAILURE", "KEY_MISSING")
+"""What systems say when one side has forgotten the other."""
+_FORGET: Final = 'Choose "forget" for it here and in the system\'s Bluetooth settings, then pair again.'
+
+
+@dataclass(frozen=True)
+class LinkTimes:
+    """How patient the link is, s. Shorter times notice trouble earlier and give up more often."""
+
+    connect_s: float = 6.0
+    retries_s: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
+    """Pauses after failed attempts to connect, one after the other; the last one is repeated."""
+    attempts: int = 3
+    """Attempts at the first connection."""
+    pair_s: float = 60.0
+    """Somebody may have to answer a dialog."""
+    step_s: float = 5.0
+    """Reading, subscribing."""
+    request_s: float = 2.0
+    stall_s: float = 0.8
+    """Silence of the stream after which it counts as stalled."""
+    ask_s: float = 1.6
+    """Silence after which the roller is asked what it does; asked again after as much more."""
+    watch_s: float = 0.1
+    """How often silence is looked at."""
+    give_up_s: float = 600.0
+    """How long a roller that was lost is looked for; 0 ends the session with the link."""
+    settle_s: float = 0.5
+    """How long a missing packet may be merely late before it is asked for."""
+    drain_s: float = 5.0
+    """How long the end of a session waits for packets that are still missing."""
+
+
+class BondLostError(PairingError):
+    """One side has forgotten the other; pairing anew helps."""
+
+
+class Connection:
+    """One connection; made by `open`, ended by `close`.
+
+    Parameters
+    ----------
+    radio : Radio
+        What to connect through.
+    found : Found
+        The roller.
+    times : LinkTimes
+        Patience.
+    on_payload : callable
+        Gets the source, every payload, and whether it went out.
+    on_battery : callable
+        Gets the battery level, percent.
+    """
+
+    info: codec.Info
+
+    def __init__(
+        self,
+        radio: Radio,
+        found: Found,
+        times: LinkTimes,
+        on_payload: Callable[[Source, bytes, bool], None],
+        on_battery: Callable[[int], None],
+    ) -> None:
+        self.name = found.name or found.address
+        self.lost = asyncio.Event()
+        """Set when the connection is over, whoever ended it."""
+        self.control = Control(self._write_control, times.request_s)
+        self._times = times
+        self._on_payload = on_payload
+        self._on_battery = on_battery
+        self._client = radio.client(found, self.lost.set, times.connect_s)
+
+    async def open(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
+        """Connect, read INFO, pair when it says so, and listen to everything the roller tells.
+
+        Raises
+        ------
+        NoDeviceError
+            When it accepts no connection.
+        BondLostError
+            When one side has forgotten the other.
+        RefusedError
+            When the roller cannot or will not work with this program.
+        LinkLostError
+            When the connection ends meanwhile.
+        """
+        on_phase(LinkPhase.CONNECTING, "")
+        await self._connect()
+        self.info = await self._read_info()
+        if self.info.security_mode != OPEN and sys.platform != "darwin":
+            # macOS pairs by itself, at the first protected attribute.
+            on_phase(LinkPhase.PAIRING, "the system may ask for your consent")
+            await self._pair()
+        await self.listen("CONTROL")
+        await self.listen("STREAM")
+        await self.listen("STATUS")
+        on_phase(LinkPhase.SUBSCRIBED, "")
+
+    async def _connect(self) -> None:
+        from bleak.exc import BleakError  # noqa: PLC0415 - slow
+
+        try:
+            async with asyncio.timeout(2 * self._times.connect_s):
+                await self._client.connect()
+        except (BleakError, OSError, EOFError) as error:
+            if any(word in str(error) for word in _BOND_GONE):
+                raise BondLostError(f"{self.name} has forgotten this computer.", _FORGET) from error
+            logger.info("%s: %s", self.name, error)
+            raise NoDeviceError(
+                f"{self.name} was seen but accepted no connection ({str(error) or 'no answer'}).",
+                "It may have moved away, or another program be faster: bring it closer, close that, try again.",
+            ) from error
+
+    async def _read_info(self) -> codec.Info:
+        payload = await self.read("INFO", codec.uuid_of("INFO"))
+        self._on_payload("INFO", payload, False)
+        try:
+            return codec.decode_record("INFO", payload)
+        except codec.ProtocolError as error:
+            raise RefusedError(
+                f"{self.name} cannot be used: {error}.", "Update the older one of the two, firmware or program."
+            ) from error
+
+    async def _pair(self) -> None:
+        from bleak.exc import BleakError  # noqa: PLC0415 - slow
+
+        help_text = (
+            "Hold the roller's button for 3 s if it has a pairing window, answer the system's dialog, try again."
+        )
+        if self.info.security_mode == AUTHENTICATED:
+            help_text = "Type the six digits on its label: --passkey, or the system's dialog. Then try again."
+        try:
+            async with asyncio.timeout(self._times.pair_s):
+                await race(self._client.pair(), self.lost)
+        except NotImplementedError:
+            logger.debug("this system pairs by itself")
+        except TimeoutError as error:
+            raise PairingError(f"Pairing with {self.name} was not answered.", help_text) from error
+        except InterruptedByEventError as error:
+            raise BondLostError(f"{self.name} ended the connection while pairing.", _FORGET) from error
+        except (BleakError, OSError, EOFError) as error:
+            if self.lost.is_set() or any(word in str(error) for word in _BOND_GONE):
+                raise BondLostError(
+                    f"{self.name} or this computer has forgotten the other ({error}).", _FORGET
+                ) from error
+            raise PairingError(f"{self.name} and this computer could not be paired ({error}).", help_text) from error
+
+    async def unpair(self) -> None:
+        """Forget the keys of this roller; harmless where that is not possible."""
+        from bleak.exc import BleakError  # noqa: PLC0415 - slow
+
+        with suppress(BleakError, NotImplementedError, OSError, EOFError, TimeoutError):
+            async with asyncio.timeout(self._times.step_s):
+                await self._client.unpair()
+
+    # --- Steps ------------------------------------------------------------------------------------------------------
+
+    async def listen(self, name: Source) -> None:
+        """Subscribe to a characteristic; its payloads go to ``on_payload``."""
+
+        def take(payload: bytes) -> None:
+            self._on_payload(name, payload, False)
+            if name == "CONTROL":
+                self.control.on_indication(payload)
+
+        await self._subscribe(name, codec.uuid_of(name), take)
+
+    async def listen_again(self, name: Source) -> None:
+        """Subscribe once more, for a system that has lost the subscription."""
+        await self.step(f"unsubscribing from {name}", self._client.stop_notify(codec.uuid_of(name)))
+        await self.listen(name)
+
+    async def follow_battery(self) -> None:
+        """Read the battery level and follow it; systems that keep the Battery service to themselves are no error."""
+        if self._client.services.get_characteristic(BATTERY_UUID) is None:
+            return
+        try:
+            self._take_battery(await self.read("the battery", BATTERY_UUID))
+            await self._subscribe("the battery", BATTERY_UUID, self._take_battery)
+        except RefusedError as error:
+            logger.info("no battery level: %s", error)
+
+    def _take_battery(self, payload: bytes) -> None:
+        if payload:
+            self._on_battery(payload[0])
+
+    async def read_status(self) -> None:
+        """Read STATUS, which is otherwise told when it changes."""
+        self._on_payload("STATUS", await self.read("STATUS", codec.uuid_of("STATUS")), False)
+
+    async def read(self, name: str, uuid: str) -> bytes:
+        """Read a characteristic."""
+        return bytes(await self.step(f"reading {name}", self._client.read_gatt_char(uuid)))
+
+    async def _subscribe(self, name: str, uuid: str, take: Callable[[bytes], None]) -> None:
+        def deliver(_characteristic: object, payload: bytearray) -> None:
+            take(bytes(payload))
+
+        await self.step(f"subscribing to {name}", self._client.start_notify(uuid, deliver))
+
+    async def _write_control(self, request: bytes) -> None:
+        self._on_payload("CONTROL", request, True)
+        await self._client.write_gatt_char(codec.uuid_of("CONTROL"), request, response=True)
+
+    async def ask(self, name: str, *args: Any) -> Any:
+        """Reply to a control request; raises like `Control.request`, and `LinkLostError` when the link ends."""
+        return await self.step(f"asking {name}", self.control.request(name, *args), limited=False)
+
+    async def ask_if_known(self, name: str, *args: Any) -> Any:
+        """Reply to a control request; None when the roller does not have it."""
+        try:
+            return await self.ask(name, *args)
+        except RequestError as error:
+            if error.status in ("NOT_SUPPORTED", "UNKNOWN_OP"):
+                return None
+            raise
+
+    async def step(self, doing: str, work: Coroutine[Any, Any, _T], *, limited: bool = True) -> _T:
+        """Do one thing over the connection, with every way to fail in words that a person can use."""
+        from bleak.exc import BleakCharacteristicNotFoundError, BleakError, BleakGATTProtocolError  # noqa: PLC0415
+
+        try:
+            async with asyncio.timeout(self._times.step_s if limited else None):
+                return await race(work, self.lost)
+        except BleakCharacteristicNotFoundError as error:
+            raise RefusedError(
+                f"{self.name} lacks a characteristic ({doing}).",
+                "Update its firmware; if that was just done, remove the roller from the system's Bluetooth settings, "
+                "so that they forget the old one.",
+            ) from error
+        except BleakGATTProtocolError as error:
+            if error.args[0] in _NEEDS_PAIRING:
+                raise BondLostError(f"{self.name} needs pairing, and refused while {doing}.", _FORGET) from error
+            raise RefusedError(
+                f"{self.name} refused ({error.args[1]}) while {doing}.", "Switch it off and on."
+            ) from error
+        except TimeoutError as error:
+            raise self.gone(f"did not answer within {self._times.step_s:g} s while {doing}") from error
+        except (InterruptedByEventError, BleakError, OSError, EOFError) as error:
+            raise self.gone(f"is gone while {doing}{f' ({error})' if str(error) else ''}") from error
+
+    def gone(self, what: str) -> LinkLostError:
+        """Make the error of a link that ended."""
+        return LinkLostError(
+            f"{self.name} {what}.",
+            "It may be out of range, switched off or out of battery: bring it closer, check that it is on, then start "
+            "again.",
+        )
+
+    # --- The end ----------------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Disconnect; takes a few seconds at most and never fails."""
+        from bleak.exc import BleakError  # noqa: PLC0415 - slow
+
+        try:
+            # bluetoothd takes two seconds of its own; a system that hangs is left behind.
+            async with asyncio.timeout(self._times.step_s):
+                await self._client.disconnect()
+        except (LinkError, BleakError, OSError, EOFError) as error:
+            logger.debug("while closing: %s", error)
+        self.lost.set()
