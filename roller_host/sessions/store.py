@@ -56,8 +56,8 @@ class Recorder:
     ----------
     path : Path
         An empty file made by `folder.reserve`.
-    meta : mapping
-        What to remember about the session: versions, parameters, time of day.
+    meta : mapping or None
+        What to remember about the session: versions, parameters, time of day. None goes on with a recording.
     on_error : callable
         Told once, in a sentence, when writing fails; from the writer's thread.
 
@@ -67,10 +67,19 @@ class Recorder:
         When the file cannot be opened for writing.
     """
 
-    def __init__(self, path: Path, meta: Mapping[str, str], on_error: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, meta: Mapping[str, str] | None, on_error: Callable[[str], None]) -> None:
         self.path = path
         self._on_error = on_error
-        self._queue: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | threading.Event | None] = queue.SimpleQueue()
+        if meta is None:
+            open_recording(path)
+        else:
+            self._create(meta)
+        self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+        self._thread.start()
+
+    def _create(self, meta: Mapping[str, str]) -> None:
+        path = self.path
         try:
             with closing(sqlite3.connect(path, isolation_level=None)) as db:
                 db.executescript(_SCHEMA)
@@ -82,8 +91,6 @@ class Recorder:
             with suppress(OSError):
                 path.unlink()
             raise SessionError(f"cannot record to {path}: {error}") from error
-        self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
-        self._thread.start()
 
     def record(self, record: Record) -> None:
         """Take a payload to be written; returns at once. After a failure to write there is nobody to take it."""
@@ -93,6 +100,12 @@ class Recorder:
     def act(self, t_s: float, action: str, detail: str = "") -> None:
         """Take note of what the person or the program did at ``t_s``, s since the session began."""
         self._queue.put((_INSERT_ACTION, (t_s, action, detail)))
+
+    def settle(self, timeout_s: float = 10.0) -> bool:
+        """Wait until everything taken so far is on disk, at most ``timeout_s``; False when it is not."""
+        done = threading.Event()
+        self._queue.put(done)
+        return self._thread.is_alive() and done.wait(timeout_s)
 
     def close(self, estimates: Mapping[str, object] | None = None) -> None:
         """Write what is left, and the session's summary, then close the file."""
@@ -106,6 +119,7 @@ class Recorder:
     def _write(self) -> None:
         try:
             with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
                 while self._write_batch(db):
                     pass
@@ -121,7 +135,7 @@ class Recorder:
         """Collect for half a second, then commit; False at the end."""
         batch, goes_on = [self._queue.get()], True
         deadline = time.monotonic() + COMMIT_S
-        while batch[-1] is not None:
+        while isinstance(batch[-1], tuple):
             try:
                 batch.append(self._queue.get(timeout=max(deadline - time.monotonic(), 0)))
             except queue.Empty:
@@ -131,9 +145,12 @@ class Recorder:
             goes_on = False
         db.execute("BEGIN")
         for item in batch:
-            if item is not None:
+            if isinstance(item, tuple):
                 db.execute(*item)
         db.execute("COMMIT")
+        for item in batch:
+            if isinstance(item, threading.Event):
+                item.set()
         return goes_on
 
 

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Recordings that a roller made by itself, each put into a file of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from roller_host.sessions.errors import SessionError
+from roller_host.sessions.folder import SUFFIX, recordings_folder, reserve
+from roller_host.sessions.store import Recorder, open_recording
+from roller_host.sessions.unfinished import LOG_KIND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from roller_host.signal.record import Record
+
+logger = logging.getLogger(__name__)
+
+
+class Shelf:
+    """Takes log packets, session by session; see ``link.errands.LogShelf`` for the contract.
+
+    Parameters
+    ----------
+    meta : callable
+        What to remember with a recording: versions, the roller.
+    settings : callable
+        What the roller said about itself, to stand at the beginning of each recording.
+    on_progress : callable
+        Told packets fetched and packets in all.
+    folder : Path, optional
+        Default `recordings_folder`.
+
+    Attributes
+    ----------
+    finished : list of Path
+        Recordings that are complete.
+    """
+
+    def __init__(
+        self,
+        meta: Callable[[], Mapping[str, str]],
+        settings: Callable[[], Iterable[Record]],
+        on_progress: Callable[[int, int], None],
+        folder: Path | None = None,
+    ) -> None:
+        self.finished: list[Path] = []
+        self._meta, self._settings, self._on_progress = meta, settings, on_progress
+        self._folder = folder or recordings_folder()
+        self._recorder: Recorder | None = None
+        self._failed = ""
+
+    def begin(self, first: int, last: int, unix_us: int) -> None:
+        """Begin a recording of log packets ``first`` to ``last``, or go on with one that was interrupted.
+
+        Raises
+        ------
+        SessionError
+            When there is nowhere to record to.
+        """
+        self._failed = ""
+        meta = {**self._meta(), "kind": LOG_KIND, "log_last": str(last)}
+        path = self._interrupted(meta.get("device_id", ""), first, last)
+        if path is not None:
+            self._recorder = Recorder(path, None, self._fail)
+            return
+        began = datetime.fromtimestamp(unix_us * 1e-6, UTC).astimezone() if unix_us else datetime.now().astimezone()
+        meta["created"] = began.isoformat(timespec="seconds")
+        name = self._folder / f"{began:%Y-%m-%d_%H-%M-%S}_roller{SUFFIX}"
+        for n in range(1, 1000):
+            candidate = name if n == 1 else name.with_name(f"{name.stem}_{n}{SUFFIX}")
+            if not candidate.exists():
+                name = candidate
+                break
+        self._recorder = Recorder(reserve(name, began), meta, self._fail)
+        for record in self._settings():
+            self._recorder.record(record)
+
+    def _fail(self, text: str) -> None:
+        self._failed = text
+        logger.error("%s", text)
+
+    def _interrupted(self, device_id: str, first: int, last: int) -> Path | None:
+        """Recording of the same log session that ends just before packet ``first``."""
+        for path in self._folder.glob(f"*_roller*{SUFFIX}"):
+            with suppress(SessionError, sqlite3.Error, TypeError):
+                meta = open_recording(path).meta
+                if (meta.get("kind"), meta.get("device_id"), meta.get("log_last")) != (LOG_KIND, device_id, str(last)):
+                    continue
+                if _last_number(path) in (first - 1, last):
+                    return path
+        return None
+
+    def record(self, record: Record) -> None:
+        """Take a payload of the recording that was begun."""
+        if self._recorder:
+            self._recorder.record(record)
+
+    async def settle(self) -> None:
+        """Return when everything taken is on disk.
+
+        Raises
+        ------
+        SessionError
+            When it cannot be written; the roller keeps its packets then.
+        """
+        if self._recorder and not await asyncio.to_thread(self._recorder.settle):
+            raise SessionError(self._failed or f"writing to {self._recorder.path} takes too long")
+
+    def progress(self, n_fetched: int, n_packets: int) -> None:
+        """Hand on how far it is."""
+        self._on_progress(n_fetched, n_packets)
+
+    async def finish(self) -> None:
+        """Close the recording that was begun."""
+        recorder, self._recorder = self._recorder, None
+        if recorder:
+            await asyncio.to_thread(recorder.close)
+            self.finished.append(recorder.path)
+
+
+def _last_number(path: Path) -> int | None:
+    """Number of the newest log packet in a recording."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
+        row = db.execute("SELECT payload FROM records WHERE source = 'STREAM' ORDER BY n DESC LIMIT 1").fetchone()
+    return int.from_bytes(row[0][2:6], "little") if row else None
