@@ -265,7 +265,10 @@ class Control:
         return TimeSync(*await self.request("TIME_SYNC"))
 
     async def set_wall(self, unix_us: int, tz_min: int) -> None:
-        """Tell the time of day, us since 1970 UTC, and local time minus UTC, -720 to 840 min."""
+        """Tell the time of day, us since 1970 UTC, and local time minus UTC, -720 to 840 min.
+
+        The roller's clock is slow by what the call waits for its turn and for BUSY.
+        """
         await self.request("SET_WALL", unix_us, tz_min)
 
     # --- Zero, calibration, geometry --------------------------------------------------------------------------------
