@@ -33,7 +33,8 @@ def take(out: Path, seconds: float) -> int:
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
-    from roller_host.app import DashboardSession, Options
+    from roller_host.app import Options
+    from roller_host.feed import DashboardSession
     from roller_host.dashboard.theme import prepare
     from roller_host.dashboard.window import MainWindow
 

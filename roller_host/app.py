@@ -10,41 +10,46 @@ import asyncio
 import logging
 import platform
 import time
-from collections import deque
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import roller_host
-from firmware_protocol.codec import VersionError
-from roller_host.dashboard.session import RollerChoice, Rollers, Snapshot
+from firmware_protocol import codec, layout
+from firmware_protocol.codec import ProtocolError, VersionError
+from roller_host.link.bookmark import Bookmark
 from roller_host.link.client import stream
+from roller_host.link.connection import LinkTimes
+from roller_host.link.errands import Errands
 from roller_host.link.radio import open_radio
-from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, LinkState
-from roller_host.link.thread import LinkThread
+from roller_host.link.states import BadRadioError, LinkError, LinkPhase, LinkState
+from roller_host.link.visit import visit
 from roller_host.pipeline import Pipeline
+from roller_host.sessions import rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import already_there, reserve
-from roller_host.sessions.source import params_json
-from roller_host.sessions.store import Recorder
-from roller_host.signal.comfort import band_of
+from roller_host.sessions.shelf import Settings, Shelf
+from roller_host.sessions.source import params_from_json, params_json
+from roller_host.sessions.store import Recorder, open_recording
+from roller_host.sessions.unfinished import elapsed_s
+from roller_host.signal.core import SignalParams
+from roller_host.signal.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-    from concurrent.futures import Future
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from pathlib import Path
 
+    from roller_host.link.connection import Connection
+    from roller_host.link.control import Control
     from roller_host.link.radio import Radio
     from roller_host.signal.estimates import Estimates
     from roller_host.signal.record import Record
 
 logger = logging.getLogger(__name__)
 
-SNAPSHOT_S = 0.25
-SCAN_S = 8.0
-DEMO = "demo"
+DEMO: Final = "demo"
 
 
 @dataclass(frozen=True)
@@ -55,19 +60,28 @@ class Options:
     show_strokes: bool = True
     """Print a line for each stroke, where stdout is not for JSON."""
     device: str | None = None
-    """Address or beginning of the name; None takes the strongest."""
+    """Name given by its owner, advertised name or its beginning, address, or device id; None takes the strongest."""
     seconds: float | None = None
     """Streaming time; None until stopped."""
     seed: int = 1
     """Of the demo's simulator."""
+    recorded: bool = True
     out: Path | None = None
     """File to record to; None for a name in the data folder."""
+    resume: Path | None = None
+    """Recording of a session that was cut off, to go on with."""
+    passkey: int | None = None
+    """Six digits on the roller's label, for radios that are not the system's own."""
+    give_up_s: float = LinkTimes.give_up_s
+    """How long a lost roller is looked for, s."""
+    scan_s: float = 10.0
+    """How long the roller is looked for at first, s."""
     json: bool = False
     theme: str = "system"
 
 
 @asynccontextmanager
-async def open_world(spec: str, seed: int) -> AsyncGenerator[tuple[Radio, dict[str, Any]]]:
+async def open_world(spec: str, seed: int, passkey: int | None = None) -> AsyncGenerator[tuple[Radio, dict[str, Any]]]:
     """Open a radio; for ``demo``, a simulated roller with it.
 
     Yields
@@ -82,7 +96,7 @@ async def open_world(spec: str, seed: int) -> AsyncGenerator[tuple[Radio, dict[s
         When there is no such radio, or the simulator is not installed.
     """
     if spec != DEMO:
-        async with open_radio(spec) as radio:
+        async with open_radio(spec, passkey=passkey) as radio:
             yield radio, {}
         return
     try:
@@ -91,7 +105,7 @@ async def open_world(spec: str, seed: int) -> AsyncGenerator[tuple[Radio, dict[s
         from simulator.firmware.device import Device  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise BadRadioError(
-            f"the demo needs {error.name}, which is not installed: pip install '.[demo]' in the project's folder"
+            f"The demo needs {error.name}, which is not installed.", "pip install '.[demo]' in the project's folder"
         ) from error
     # The shortest connection interval that there is: nobody waits for the demo to connect.
     air, device = Air(interval_s=7.5e-3), Device(seed=seed)
@@ -111,6 +125,8 @@ class LiveRun:
         Device, length and place of the recording.
     on_estimates, on_state, on_battery : callable
         Outputs; called on the link's thread.
+    on_log : callable, optional
+        Told how many packets of the roller's own recordings are fetched, and how many there are.
     """
 
     def __init__(
@@ -119,6 +135,7 @@ class LiveRun:
         on_estimates: Callable[[Estimates], None],
         on_state: Callable[[LinkState], None],
         on_battery: Callable[[int], None],
+        on_log: Callable[[int, int], None] | None = None,
     ) -> None:
         self._options = options
         self._on_estimates, self._on_state, self._on_battery = on_estimates, on_state, on_battery
@@ -126,28 +143,46 @@ class LiveRun:
         self.recorder: Recorder | None = None
         self.problem = ""
         """What went wrong beside the link, in a sentence."""
+        self.control: Control | None = None
+        """Requests of the present connection; None before the first."""
+        self.bookmark = Bookmark()
+        self._settings = Settings()
+        self.shelf = Shelf(self._log_meta, self._settings, on_log or (lambda _n, _of: None))
         self._begin_s = time.monotonic()
+        self._offset_s = 0.0
         self._streaming = asyncio.Event()
 
-    async def run(self, radio: Radio, stop: asyncio.Event) -> None:
+    async def run(self, radio: Radio, stop: asyncio.Event, on_progress: Callable[[str], None] | None = None) -> None:
         """Stream until ``stop`` or the end of the time asked for.
+
+        Parameters
+        ----------
+        radio : Radio
+            What to connect through.
+        stop : asyncio.Event
+            Ends the session when set.
+        on_progress : callable, optional
+            Told in words how far an earlier part of the session is read.
 
         Raises
         ------
         LinkError
             When the link fails; what came before is in the recording.
         SessionError
-            When there is nowhere to record to.
+            When there is nowhere to record to, or the session to go on with cannot be read.
         """
-        if self._options.out is not None and self._options.out.exists():
-            raise already_there(self._options.out)
+        options = self._options
+        if options.out is not None and options.out.exists():
+            raise already_there(options.out)
+        if options.resume is not None:
+            await self._read_past(options.resume, on_progress or (lambda _: None))
         watch = asyncio.create_task(self._end_after(stop))
         failure: list[SessionError] = []
 
         def take(record: Record) -> None:
             # Without a recording there is no session; the link is still left in good order.
             try:
-                self._take(record)
+                self._take(record._replace(t_s=record.t_s + self._offset_s))
             except SessionError as error:
                 failure.append(error)
                 stop.set()
@@ -157,43 +192,99 @@ class LiveRun:
         try:
             await stream(
                 radio,
-                target=self._options.device,
+                target=self._target(),
                 on_record=take,
                 on_state=self._note_state,
                 stop=stop,
+                scan_s=options.scan_s,
                 on_battery=self._on_battery,
+                times=LinkTimes(give_up_s=options.give_up_s),
+                bookmark=self.bookmark,
+                shelf=self.shelf if options.recorded else None,
+                on_control=self._take_control,
             )
         except LinkError as error:
             if self.recorder:
-                self.recorder.act(time.monotonic() - self._begin_s, "failed", str(error))
+                self.recorder.act(self._now_s(), "failed", str(error))
             raise
         finally:
             watch.cancel()
+            await self.shelf.finish()
             if self.recorder:
                 # Waiting for the disk must not hold up the loop that others share.
                 await asyncio.to_thread(self.recorder.close, self.pipeline.summary())
         if failure:
             raise failure[0]
 
+    def _now_s(self) -> float:
+        return time.monotonic() - self._begin_s + self._offset_s
+
+    def _target(self) -> str | None:
+        """The roller wanted, in terms of the link."""
+        if self._options.resume is not None and self.bookmark.device_id:
+            return self.bookmark.device_id.hex()
+        return target_of(self._options.device)
+
     def summary(self) -> dict[str, object]:
         """Numbers of the session, and where it is recorded."""
-        return {**self.pipeline.summary(), "recording": str(self.recorder.path) if self.recorder else None}
+        fetched = [str(path) for path in self.shelf.finished]
+        return {
+            **self.pipeline.summary(),
+            "recording": str(self.recorder.path) if self.recorder else None,
+            **({"roller_recordings": fetched} if fetched else {}),
+        }
+
+    # --- Going on with a session that was cut off -------------------------------------------------------------------
+
+    async def _read_past(self, path: Path, on_progress: Callable[[str], None]) -> None:
+        """Bring the pipeline to where the session was cut off, and find out which packets are there."""
+        recording = open_recording(path)
+        if recording.estimates is not None:
+            raise SessionError(f"{path} is complete: it cannot be gone on with. Begin a new session")
+        self.pipeline = Pipeline(params_from_json(recording.meta.get("params", "")))
+        last_s = 0.0
+        for n_read, record in enumerate(recording.records()):
+            last_s = record.t_s
+            with suppress(VersionError):
+                self.pipeline.feed(record)
+            _follow(self.bookmark, record)
+            self._settings.keep(record)
+            if n_read % 256 == 0:
+                on_progress(f"reading what was recorded before: {last_s:.0f} s")
+                await asyncio.sleep(0)
+        if not self.bookmark.session_id:
+            raise SessionError(f"{path} holds no session that could be gone on with. Begin a new session")
+        self._offset_s = elapsed_s(recording.meta.get("created", ""), last_s)
+        self.recorder = Recorder(path, None, self._note_problem)
+        self.recorder.act(self._offset_s, "resumed", f"after {self._offset_s - last_s:.1f} s")
+
+    # --- While it streams -------------------------------------------------------------------------------------------
 
     def _take(self, record: Record) -> None:
-        if self.recorder is None:
+        if self.recorder is None and self._options.recorded:
             self.recorder = self._open_recorder()
-        self.recorder.record(record)
+        if self.recorder:
+            self.recorder.record(record)
+        self._settings.keep(record)
         # An INFO of a wrong version is reported by the link itself.
         with suppress(VersionError):
             estimates = self.pipeline.feed(record)
             if estimates:
                 self._on_estimates(estimates)
 
+    def _take_control(self, control: Control) -> None:
+        self.control = control
+
     def _open_recorder(self) -> Recorder:
         now = datetime.now().astimezone()
-        meta = {"created": now.isoformat(timespec="seconds"), "radio": self._options.radio, **_versions()}
-        meta["params"] = params_json(self.pipeline.params)
+        meta = {"created": now.isoformat(timespec="seconds"), **self._meta()}
         return Recorder(reserve(self._options.out, now), meta, self._note_problem)
+
+    def _meta(self) -> dict[str, str]:
+        return {"radio": self._options.radio, **_versions(), "params": params_json(self.pipeline.params)}
+
+    def _log_meta(self) -> dict[str, str]:
+        return {**self._meta(), "device_id": self.bookmark.device_id.hex()}
 
     def _note_problem(self, text: str) -> None:
         self.problem = text
@@ -201,16 +292,102 @@ class LiveRun:
 
     def _note_state(self, state: LinkState) -> None:
         if self.recorder:
-            self.recorder.act(time.monotonic() - self._begin_s, state.phase.value, state.reason)
-        if state.phase is LinkPhase.STREAMING:
+            self.recorder.act(self._now_s(), state.phase.value, f"{state.reason} {state.action}".strip())
+        if state.phase is LinkPhase.STREAMING and not self._streaming.is_set():
             self._streaming.set()
+            if self._options.radio != DEMO and self._options.recorded:
+                self._remember()
         self._on_state(state)
+
+    def _remember(self) -> None:
+        mark, now = self.bookmark, datetime.now().astimezone().isoformat(timespec="seconds")
+        known = rollers.KnownRoller(mark.device_id.hex(), mark.name, "", mark.address, now, mark.security_mode)
+        try:
+            rollers.remember(known)
+        except SessionError as error:
+            logger.warning("%s", error)
 
     async def _end_after(self, stop: asyncio.Event) -> None:
         await self._streaming.wait()
         if self._options.seconds is not None:
             await asyncio.sleep(self._options.seconds)
             stop.set()
+
+
+def _follow(bookmark: Bookmark, record: Record) -> None:
+    """Bring a bookmark forward by one record."""
+    if record.direction == "out":
+        return
+    if record.source == "STREAM" and record.payload[:1] in (bytes([layout.PTYPE_LIVE]), bytes([layout.PTYPE_BACKFILL])):
+        bookmark.ledger.add(int.from_bytes(record.payload[2:6], "little"))
+        return
+    with suppress(ProtocolError):
+        if record.source == "INFO":
+            info = codec.decode_record("INFO", record.payload)
+            bookmark.device_id, bookmark.boot_id = bytes(info.device_id), info.boot_id
+            bookmark.security_mode = info.security_mode
+        elif record.source == "CONTROL":
+            response = codec.decode_response(record.payload)
+            if codec.OP_NAME.get(response.op) == "START" and response.reply is not None:
+                bookmark.session_id, bookmark.ledger = response.reply.session_id, Ledger()
+
+
+def target_of(text: str | None) -> str | None:
+    """What the link is to look for, when a person named a roller by a name that only this computer knows."""
+    known = rollers.find(text) if text else None
+    return known.device_id if known else text
+
+
+async def fetch_log(
+    radio: Radio, options: Options, on_state: Callable[[LinkState], None], on_log: Callable[[int, int], None]
+) -> list[Path]:
+    """Fetch the recordings that a roller made by itself; it frees them once they are on disk.
+
+    Parameters
+    ----------
+    radio : Radio
+        What to connect through.
+    options : Options
+        Says which roller.
+    on_state : callable
+        Gets each change of the link's state.
+    on_log : callable
+        Told packets fetched and packets in all.
+
+    Returns
+    -------
+    list of Path
+        The new recordings; none when the roller has recorded nothing.
+
+    Raises
+    ------
+    LinkError
+        When the link ends meanwhile; what was not fetched stays in the roller.
+    SessionError
+        When it cannot be written.
+    """
+    settings, bookmark = Settings(), Bookmark()
+    meta = {"radio": options.radio, **_versions(), "params": params_json(SignalParams())}
+    shelf = Shelf(lambda: {**meta, "device_id": bookmark.device_id.hex()}, settings, on_log)
+    errands: Errands | None = None
+
+    def take(record: Record) -> None:
+        settings.keep(record)
+        _follow(bookmark, record)
+        if record.source == "STREAM" and errands:
+            errands.take_log(record)
+
+    async def fetch(connection: Connection) -> None:
+        nonlocal errands
+        errands = Errands(connection, bookmark, LinkTimes(), shelf)
+        await connection.learn()
+        await errands.fetch_log()
+
+    try:
+        await visit(radio, target_of(options.device), fetch, on_state=on_state, on_record=take)
+    finally:
+        await shelf.finish()
+    return shelf.finished
 
 
 def _versions() -> dict[str, str]:
@@ -221,155 +398,106 @@ def _versions() -> dict[str, str]:
     return found
 
 
-class DashboardSession:
-    """Feeds the window from the link's thread; see ``dashboard.session.LiveSession`` for the contract.
+class Roller:
+    """A roller that streams; made by `open_roller`. Iterate over it for estimates, until it is left."""
+
+    def __init__(self, live: LiveRun, queue: asyncio.Queue[Estimates | None], task: asyncio.Task[None]) -> None:
+        self._live, self._queue, self._task = live, queue, task
+        self.state = LinkState(LinkPhase.OFF)
+        """What the link is doing."""
+        self.battery_percent: int | None = None
+
+    @property
+    def control(self) -> Control:
+        """Requests to the roller, typed; see `link.control.Control`.
+
+        Raises
+        ------
+        LinkError
+            When it was not connected yet.
+        """
+        if self._live.control is None:
+            raise LinkError("The roller is not connected yet.", "Wait for the first estimates.")
+        return self._live.control
+
+    def summary(self) -> dict[str, object]:
+        """Numbers of the session so far, ready for JSON."""
+        return self._live.summary()
+
+    async def __aiter__(self) -> AsyncIterator[Estimates]:
+        """Estimates as they are made, one per packet.
+
+        Raises
+        ------
+        LinkError
+            When the link cannot be made, or is lost for good.
+        """
+        while (estimates := await self._queue.get()) is not None:
+            yield estimates
+        if self._task.done() and not self._task.cancelled():
+            self._task.result()
+
+
+@asynccontextmanager
+async def open_roller(
+    radio: str = "native",
+    device: str | None = None,
+    *,
+    record: Path | None = None,
+    seconds: float | None = None,
+    seed: int = 1,
+    passkey: int | None = None,
+) -> AsyncGenerator[Roller]:
+    """Connect to a roller and stream from it, for scripts.
 
     Parameters
     ----------
-    options : Options
-        Radio to use beside the demo, the roller named by the person, where to record to.
+    radio : str, default "native"
+        ``native``, ``demo``, ``tcp:HOST:PORT`` or ``hci:TRANSPORT``.
+    device : str, optional
+        Name, address or device id; by default the strongest.
+    record : Path, optional
+        New file to record to; by default nothing is recorded.
+    seconds : float, optional
+        Streaming time, s; by default until the block is left.
+    seed : int, default 1
+        Person and device of the demo.
+    passkey : int, optional
+        Six digits on the label of a roller that wants them.
+
+    Raises
+    ------
+    BadRadioError
+        When there is no such radio.
+    SessionError
+        When the file exists or cannot be written; raised by the iteration.
     """
+    options = Options(
+        radio=radio, device=device, seconds=seconds, seed=seed, passkey=passkey, out=record, recorded=record is not None
+    )
+    queue: asyncio.Queue[Estimates | None] = asyncio.Queue()
+    stop = asyncio.Event()
 
-    def __init__(self, options: Options) -> None:
-        self.mailbox: deque[Estimates | LinkState | Snapshot | Rollers] = deque(maxlen=4096)
-        self._options = options
-        wanted = options.device
-        self._found = (RollerChoice(wanted, wanted, "named on the command line"),) if wanted else ()
-        self._stop = asyncio.Event()
-        """Ends the newest link, running or still waiting for the one before it to end."""
-        self._one_link = asyncio.Lock()
-        self._searching = False
-        self._battery: int | None = None
-        self._place = "", ""
-        self._last_snapshot_s = float("-inf")
-        self._thread = LinkThread()
-        self._thread.start()
+    def note_state(state: LinkState) -> None:
+        roller.state = state
 
-    def choices(self) -> Sequence[RollerChoice]:
-        """Known rollers, the simulated one first."""
-        simulated = RollerChoice(DEMO, "Simulated roller", "in this program, no hardware", simulated=True)
-        return (simulated, *self._found)
+    def note_battery(percent: int) -> None:
+        roller.battery_percent = percent
 
-    def scan(self) -> None:
-        """Look for real rollers; finds arrive in the mailbox."""
-        self._begin(self._scan())
-
-    def connect(self, choice: RollerChoice) -> None:
-        """Connect and stream; what happens arrives in the mailbox."""
-        self._begin(self._connect(choice))
-
-    def disconnect(self) -> None:
-        """Leave the roller in good order."""
-        self._begin(self._disconnect())
-
-    def close(self) -> None:
-        """Leave the roller, close the recording, end the thread."""
-        # The thread may be gone already: closing twice is harmless.
-        with suppress(TimeoutError, RuntimeError):
-            self._thread.run(self._disconnect()).result(5.0)
-        self._thread.close()
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start work on the link's thread; a mistake of ours in it must reach the person too."""
-
-        def tell(done: Future[None]) -> None:
-            error = None if done.cancelled() else done.exception()
-            if error is not None:
-                logger.error("the link's thread failed", exc_info=error)
-                self.mailbox.append(LinkState(LinkPhase.LOST, f"Something went wrong: {error!r}", "Connect again."))
-
-        self._thread.run(work).add_done_callback(tell)
-
-    async def _scan(self) -> None:
-        seen: dict[str, RollerChoice] = {}
-
-        def note(found: Found) -> None:
-            seen[found.address] = RollerChoice(found.address, found.name, f"{found.rssi_dbm} dBm")
-            self._found = tuple(seen.values())
-            self.mailbox.append(Rollers(tuple(self.choices())))
-
-        if self._searching:
-            return
-        self._searching = True
-        problem = ""
-        self._note_search(LinkPhase.SCANNING)
+    async def hold() -> None:
         try:
-            async with open_radio(self._real_radio()) as radio:
-                await radio.scan(SCAN_S, on_found=note)
-        except LinkError as error:
-            problem = str(error)
+            async with open_world(radio, seed, passkey) as (opened, _):
+                await live.run(opened, stop)
         finally:
-            self._searching = False
-        self._note_search(LinkPhase.OFF)
-        problem = problem or ("" if seen else "No roller was seen. Switch it on and bring it near, then search again.")
-        self._found = tuple(seen.values())
-        self.mailbox.append(Rollers(tuple(self.choices()), problem))
+            queue.put_nowait(None)
 
-    def _note_search(self, phase: LinkPhase) -> None:
-        # While a link is held, the window shows that link and not a search beside it.
-        if not self._one_link.locked():
-            self.mailbox.append(LinkState(phase))
-
-    async def _connect(self, choice: RollerChoice) -> None:
-        self._stop.set()
-        self._stop = stop = asyncio.Event()
-        async with self._one_link:
-            if not stop.is_set():
-                await self._hold(choice, stop)
-
-    async def _disconnect(self) -> None:
-        self._stop.set()
-        async with self._one_link:
-            pass
-
-    async def _hold(self, choice: RollerChoice, stop: asyncio.Event) -> None:
-        """Keep a link to the roller until told to stop; its end, good or bad, reaches the window as a state."""
-        spec = DEMO if choice.simulated else self._real_radio()
-        options = replace(self._options, radio=spec, device=None if choice.simulated else choice.key, seconds=None)
-        # A file named by the person is for the first session; later ones get names of their own.
-        self._options = replace(self._options, out=None)
-        live = LiveRun(options, lambda estimates: self._show(live, estimates), self.mailbox.append, self._note_battery)
-        self._place, self._last_snapshot_s = ("", ""), float("-inf")
-        try:
-            async with open_world(spec, options.seed) as (radio, _):
-                await live.run(radio, stop)
-        except SessionError as error:
-            self.mailbox.append(LinkState(LinkPhase.OFF, str(error), "Choose another place, or free some space."))
-        except BadRadioError as error:
-            self.mailbox.append(LinkState(LinkPhase.OFF, str(error)))
-        except LinkError:
-            logger.debug("the link ended with an error; its state has told the window")
-
-    def _real_radio(self) -> str:
-        return "native" if self._options.radio == DEMO else self._options.radio
-
-    def _note_battery(self, percent: int) -> None:
-        self._battery = percent
-
-    def _show(self, live: LiveRun, estimates: Estimates) -> None:
-        self.mailbox.append(estimates)
-        now_s = time.monotonic()
-        # In the air the last place's thresholds stay on show; at a new place they change at once.
-        place = (estimates.zone, estimates.side) if estimates.zone else self._place
-        if place == self._place and now_s - self._last_snapshot_s < SNAPSHOT_S:
-            return
-        self._place = place
-        self._last_snapshot_s = now_s
-        pipeline, totals = live.pipeline, live.pipeline.totals
-        rate_hz = pipeline.rate_hz or 0.0
-        self.mailbox.append(
-            Snapshot(
-                elapsed_s=totals.duration_s,
-                rate_hz=rate_hz,
-                lost_packets=totals.lost_packets,
-                gaps=totals.gaps,
-                strokes=len(totals.strokes),
-                contact_s=totals.contact_samples / rate_hz if rate_hz else 0.0,
-                battery_percent=self._battery,
-                recording=str(live.recorder.path) if live.recorder else "",
-                recording_problem=live.problem,
-                contact_s_by_place=dict(totals.contact_s_by_place),
-                band=band_of(pipeline.params.bands, *place),
-                calibrated=bool(pipeline.model.calibration.flags & 1),
-            )
-        )
+    live = LiveRun(options, queue.put_nowait, note_state, note_battery)
+    task = asyncio.create_task(hold())
+    roller = Roller(live, queue, task)
+    try:
+        yield roller
+    finally:
+        stop.set()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()

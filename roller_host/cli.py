@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from roller_host import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
 
+LATEST = Path("latest")
+"""Stands for the session that was cut off last."""
 RADIOS = "demo | native | tcp:HOST:PORT | hci:TRANSPORT"
 _EXIT_CODES = (
     "exit codes: 0 ok, 2 bad input, 3 no device, 4 link lost, 5 refused or incompatible "
@@ -41,14 +44,43 @@ def _add_radio(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--seed", type=_seed, default=1, help="person and device of the demo (default: 1)")
 
 
+def _passkey(text: str) -> int:
+    if not (text.isdecimal() and len(text) == 6):
+        raise argparse.ArgumentTypeError(f"{text!r} is no passkey: six digits, as on the roller's label")
+    return int(text)
+
+
+def _patience(text: str) -> float:
+    return 0.0 if text == "0" else _seconds(text)
+
+
+_DEVICE_HELP = "own name, advertised name, address or device id of the roller (default: the strongest)"
+
+
 def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", metavar="NAME", help="name or address of the roller (default: the strongest)")
+    parser.add_argument("--device", metavar="NAME", help=_DEVICE_HELP)
+    _add_passkey(parser)
+
+
+def _add_passkey(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--passkey", type=_passkey, help="six digits on the label of a roller that wants them")
 
 
 def _add_stream(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=_seconds, help="stop after this streaming time (default: until Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
     parser.add_argument("--out", type=Path, metavar="FILE", help="record to this new file (default: the data folder)")
+
+
+def _add_patience(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--give-up", dest="give_up_s", type=_patience, default=600.0, metavar="SECONDS",
+        help="how long a roller that was lost is looked for; 0 ends with the link (default: 600)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", type=Path, nargs="?", const=LATEST, metavar="FILE",
+        help="go on with a session that was cut off (default: the latest)",
+    )  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -81,8 +113,23 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         command = add(name, text)
         _add_radio(command, "native")
-        _add_device(command)
+        command.add_argument("--device", metavar="NAME", action="append", help=f"{_DEVICE_HELP}; several are possible")
+        _add_passkey(command)
         _add_stream(command)
+        _add_patience(command)
+
+    rollers = add("rollers", "list the rollers that this computer knows; name or forget them")
+    rollers.add_argument("--rename", nargs=2, metavar=("NAME", "NEW"), help="give a roller a name of your own")
+    rollers.add_argument("--forget", metavar="NAME", help="know a roller no longer; unpair it as well with --radio")
+    rollers.add_argument("--radio", metavar="RADIO", help=f"{RADIOS}: where to unpair it")
+    rollers.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+
+    identify = add("identify", "let a roller blink and buzz, to tell it from others")
+    fetch = add("fetch", "fetch what a roller recorded by itself, without a host")
+    for command in (identify, fetch):
+        _add_radio(command, "native")
+        _add_device(command)
+        command.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
 
     replay = add("replay", "feed a recording or a JSON-lines capture through the same pipeline again")
     replay.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
@@ -113,20 +160,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
     commands.quiet_libraries()
+    return commands.guarded(lambda: _run(arguments, commands))
+
+
+def _run(arguments: argparse.Namespace, commands: ModuleType) -> int:
+    """Hand the command line to the function that does it."""
     known = {key: value for key, value in vars(arguments).items() if key in commands.Options.__dataclass_fields__}
     known["show_strokes"] = arguments.command != "record"
     if arguments.command == "demo":
         known["radio"] = commands.DEMO
-    options = commands.Options(**known)
-    if arguments.command == "replay":
-        return commands.guarded(lambda: commands.run_replay(arguments.file, options))
-    if arguments.command == "analyse":
-        return commands.guarded(lambda: commands.run_analyse(arguments.file, arguments.out, options))
-    if arguments.command == "scan":
-        return commands.guarded(lambda: commands.run_scan(options))
-    if arguments.command == "dashboard" or (arguments.command == "demo" and not arguments.headless):
-        return commands.guarded(lambda: commands.run_dashboard(options))
-    return commands.guarded(lambda: commands.run_headless(options))
+    devices: list[str] = []
+    if arguments.command in ("stream", "record"):
+        devices = known.pop("device") or []
+        known["device"] = devices[0] if devices else None
+    options = commands.Options(**{key: value for key, value in known.items() if value is not None})
+    windowed = arguments.command == "dashboard" or (arguments.command == "demo" and not arguments.headless)
+    acts: dict[str, Callable[[], int]] = {
+        "replay": lambda: commands.run_replay(arguments.file, options),
+        "analyse": lambda: commands.run_analyse(arguments.file, arguments.out, options),
+        "scan": lambda: commands.run_scan(options),
+        "rollers": lambda: commands.run_rollers(options, arguments.rename, arguments.forget, arguments.radio),
+        "identify": lambda: commands.run_identify(options),
+        "fetch": lambda: commands.run_fetch(options),
+    }
+    if windowed:
+        return commands.run_dashboard(options)
+    act = acts.get(arguments.command)
+    return act() if act else commands.run_headless(options, devices)
 
 
 if __name__ == "__main__":

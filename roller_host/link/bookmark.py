@@ -12,6 +12,10 @@ from roller_host.signal.ledger import Ledger
 class Bookmark:
     """What has to be known to go on with a session when its connection, or this program, has ended."""
 
+    name: str = ""
+    address: str = ""
+    security_mode: int = 0
+    """See ``layout.SECURITY_MODES``."""
     device_id: bytes = b""
     boot_id: int = 0
     session_id: int = 0

@@ -34,6 +34,7 @@ from roller_host.signal.record import Record, Source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from roller_host.link.control import Control
     from roller_host.link.errands import LogShelf
     from roller_host.link.radio import Radio
 
@@ -45,8 +46,6 @@ LISTENER_S: Final = 1.0
 """How long the port of a simulator may be closed before it counts as gone."""
 AWAY_S: Final = 5.0
 """After so long without a sign of it a roller is called out of range, s."""
-_FEATURE_OF: Final = {"IMU6": "IMU", "ROLL": "ROLL", "FORCE_RAW": "FORCE_RAW", "TEMP": "TEMP", "EVENT": ""}
-"""Streams that the host wants -> the feature bit that offers each; "" is always worth asking for."""
 _STREAMING: Final = next(code for code, name in layout.STATES if name == "streaming")
 HEADER_B: Final = codec.size_of(layout.PACKET_HEADER)
 _NEARER: Final = "Bring it closer to the computer."
@@ -65,6 +64,7 @@ async def stream(
     times: LinkTimes | None = None,
     bookmark: Bookmark | None = None,
     shelf: LogShelf | None = None,
+    on_control: Callable[[Control], None] | None = None,
 ) -> None:
     """Find a roller, connect, and stream until told to stop; after a loss find it again and fetch what is missing.
 
@@ -92,6 +92,8 @@ async def stream(
         An earlier session to go on with, where the roller still knows of it. Kept up to date.
     shelf : LogShelf, optional
         Where recordings of the roller's own go; without one they stay in the roller.
+    on_control : callable, optional
+        Gets the control requests of each connection once it streams.
 
     Raises
     ------
@@ -115,6 +117,7 @@ async def stream(
         times,
         bookmark or Bookmark(),
         shelf,
+        on_control or _ignore,
     )
     try:
         await session.run(stop, scan_s)
@@ -127,7 +130,7 @@ async def stream(
     on_state(LinkState(LinkPhase.OFF, device=session.name))
 
 
-def _ignore(_percent: int) -> None:
+def _ignore(_: object) -> None:
     pass
 
 
@@ -145,6 +148,7 @@ class _Session:
         times: LinkTimes,
         bookmark: Bookmark,
         shelf: LogShelf | None,
+        on_control: Callable[[Control], None],
     ) -> None:
         self.name = ""
         self.failure: Exception | None = None
@@ -152,7 +156,7 @@ class _Session:
         self._radio, self._wanted = radio, wanted
         self._on_record, self._on_state, self._on_battery = on_record, on_state, on_battery
         self._clock, self._times = clock, times
-        self._bookmark, self._shelf = bookmark, shelf
+        self._bookmark, self._shelf, self._on_control = bookmark, shelf, on_control
         self._begin_s = clock()
         self._connection: Connection | None = None
         self._errands: Errands | None = None
@@ -306,6 +310,8 @@ class _Session:
                 "Switch the other one off, or choose this one instead.",
             )
         self._wanted = Wanted(found.name, device_id, found.address)
+        self._bookmark.name, self._bookmark.address = found.name, found.address
+        self._bookmark.security_mode = self._connection.info.security_mode
 
     # --- Sessions ---------------------------------------------------------------------------------------------------
 
@@ -317,13 +323,13 @@ class _Session:
         if bookmark.session_id and bytes(connection.info.device_id) == bookmark.device_id:
             goes_on = await self._resume()
         if not self._mask:
-            self._mask = await self._offered()
-            await self._read_settings()
+            self._mask = await connection.learn()
             await connection.read_status()
         if not goes_on:
             await self._start()
         self._heard_s = self._clock()
         self._quality = Quality()
+        self._on_control(connection.control)
         self._enter(LinkPhase.STREAMING)
 
     def _live(self) -> Connection:
@@ -366,34 +372,6 @@ class _Session:
             started = await connection.ask(*request)
         bookmark.device_id, bookmark.boot_id = bytes(connection.info.device_id), connection.info.boot_id
         bookmark.session_id = started.session_id
-
-    async def _offered(self) -> int:
-        """START mask of the streams that the host wants; asks for the scales of each.
-
-        Streams of a newer protocol are asked about as well: the sizes of their samples let packets be read past them.
-        """
-        connection = self._live()
-        listed = await connection.ask_if_known("STREAM_LIST")
-        for stream_id in listed.ids if listed else b"":
-            if stream_id not in codec.STREAM_FIELDS:
-                with suppress(RequestError):
-                    await connection.ask("STREAM_INFO", stream_id)
-        mask = 0
-        for name, feature in _FEATURE_OF.items():
-            stream_id = codec.STREAM_ID[name]
-            if feature and not connection.info.features & codec.bit(layout.FEATURES, feature):
-                continue
-            if await connection.ask_if_known("STREAM_INFO", stream_id):
-                mask |= 1 << stream_id
-        if not mask:
-            raise RefusedError(f"{self.name} offers no stream that this program knows.", "Update firmware and program.")
-        return mask
-
-    async def _read_settings(self) -> None:
-        for page in (0, 1):
-            await self._live().ask_if_known("CAL_READ", page)
-        for page in (0, 1):
-            await self._live().ask_if_known("GEOMETRY_READ", 0, page)
 
     # --- Streaming --------------------------------------------------------------------------------------------------
 

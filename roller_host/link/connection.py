@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from firmware_protocol import codec
+from firmware_protocol import codec, layout
 from roller_host.link.control import Control, RequestError
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.states import LinkError, LinkLostError, LinkPhase, NoDeviceError, PairingError, RefusedError
@@ -29,6 +29,8 @@ _T = TypeVar("_T")
 BATTERY_UUID: Final = "00002a19-0000-1000-8000-00805f9b34fb"
 OPEN, AUTHENTICATED = 0, 3
 """Security modes, see ``layout.SECURITY_MODES``."""
+_FEATURE_OF: Final = {"IMU6": "IMU", "ROLL": "ROLL", "FORCE_RAW": "FORCE_RAW", "TEMP": "TEMP", "EVENT": ""}
+"""Streams that the host wants -> the feature bit that offers each; "" is always worth asking for."""
 _NEEDS_PAIRING: Final = (0x05, 0x08, 0x0C, 0x0F)
 """ATT errors: authentication, authorization, key size, encryption."""
 _BOND_GONE: Final = ("PIN_OR_KEY_MISSING", "AuthenticationFailed", "AUTHENTICATION_FAILURE", "KEY_MISSING")
@@ -248,6 +250,41 @@ class Connection:
             if error.status in ("NOT_SUPPORTED", "UNKNOWN_OP"):
                 return None
             raise
+
+    async def learn(self) -> int:
+        """Ask for everything that is needed to read the roller's packets: scales, calibration, geometry.
+
+        Streams of a newer protocol are asked about as well: the sizes of their samples let packets be read past them.
+
+        Returns
+        -------
+        int
+            START mask of the streams that the host wants and the roller offers.
+
+        Raises
+        ------
+        RefusedError
+            When there is none.
+        """
+        listed = await self.ask_if_known("STREAM_LIST")
+        for stream_id in listed.ids if listed else b"":
+            if stream_id not in codec.STREAM_FIELDS:
+                with suppress(RequestError):
+                    await self.ask("STREAM_INFO", stream_id)
+        mask = 0
+        for name, feature in _FEATURE_OF.items():
+            stream_id = codec.STREAM_ID[name]
+            if feature and not self.info.features & codec.bit(layout.FEATURES, feature):
+                continue
+            if await self.ask_if_known("STREAM_INFO", stream_id):
+                mask |= 1 << stream_id
+        if not mask:
+            raise RefusedError(f"{self.name} offers no stream that this program knows.", "Update firmware and program.")
+        for page in (0, 1):
+            await self.ask_if_known("CAL_READ", page)
+        for page in (0, 1):
+            await self.ask_if_known("GEOMETRY_READ", 0, page)
+        return mask
 
     async def step(self, doing: str, work: Coroutine[Any, Any, _T], *, limited: bool = True) -> _T:
         """Do one thing over the connection, with every way to fail in words that a person can use."""

@@ -8,20 +8,41 @@ import logging
 import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from firmware_protocol import codec
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import SUFFIX, recordings_folder, reserve
 from roller_host.sessions.store import Recorder, open_recording
 from roller_host.sessions.unfinished import LOG_KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from roller_host.signal.record import Record
 
 logger = logging.getLogger(__name__)
+
+
+_SETTINGS: Final = ("STREAM_INFO", "CAL_READ", "GEOMETRY_READ", "LOG_SESSION")
+"""Requests whose answers say how to read the roller's packets."""
+
+
+class Settings:
+    """What a roller has said about itself on its latest connection: without it its packets cannot be read."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def keep(self, record: Record) -> None:
+        """Keep a record if it is one of those."""
+        if record.source == "INFO":
+            self.records = [record]
+        elif record.source == "CONTROL":
+            op = record.payload[1:2] if record.direction == "in" else record.payload[:1]
+            if op and codec.OP_NAME.get(op[0]) in _SETTINGS:
+                self.records.append(record)
 
 
 class Shelf:
@@ -31,8 +52,8 @@ class Shelf:
     ----------
     meta : callable
         What to remember with a recording: versions, the roller.
-    settings : callable
-        What the roller said about itself, to stand at the beginning of each recording.
+    settings : Settings
+        Stands at the beginning of each recording.
     on_progress : callable
         Told packets fetched and packets in all.
     folder : Path, optional
@@ -47,7 +68,7 @@ class Shelf:
     def __init__(
         self,
         meta: Callable[[], Mapping[str, str]],
-        settings: Callable[[], Iterable[Record]],
+        settings: Settings,
         on_progress: Callable[[int, int], None],
         folder: Path | None = None,
     ) -> None:
@@ -80,7 +101,7 @@ class Shelf:
                 name = candidate
                 break
         self._recorder = Recorder(reserve(name, began), meta, self._fail)
-        for record in self._settings():
+        for record in self._settings.records:
             self._recorder.record(record)
 
     def _fail(self, text: str) -> None:

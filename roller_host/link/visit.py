@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""A short visit to a roller, without a stream: to see which one it is, to read its log, to forget it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from roller_host.link.connection import Connection, LinkTimes
+from roller_host.link.radio import Wanted
+from roller_host.link.states import LinkPhase, LinkState
+from roller_host.signal.record import Record, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from roller_host.link.radio import Radio
+
+_T = TypeVar("_T")
+
+
+async def visit(
+    radio: Radio,
+    target: str | None,
+    errand: Callable[[Connection], Awaitable[_T]],
+    *,
+    on_state: Callable[[LinkState], None],
+    on_record: Callable[[Record], None] | None = None,
+    scan_s: float = 10.0,
+    times: LinkTimes | None = None,
+) -> _T:
+    """Connect to a roller, do something, leave.
+
+    Parameters
+    ----------
+    radio : Radio
+        What to scan and connect with; stays open.
+    target : str or None
+        As for `link.client.stream`.
+    errand : callable
+        Gets the connection, on which everything is subscribed to; its result is returned.
+    on_state : callable
+        Gets each change of the link's state.
+    on_record : callable, optional
+        Gets every payload in either direction.
+    scan_s : float, default 10
+        How long to look for the roller, s.
+    times : LinkTimes, optional
+        Other patience than the default.
+
+    Raises
+    ------
+    LinkError
+        When the roller cannot be reached or refuses.
+    """
+    name = ""
+    begin_s = time.monotonic()
+
+    def enter(phase: LinkPhase, reason: str = "") -> None:
+        on_state(LinkState(phase, reason, device=name))
+
+    def take(source: Source, payload: bytes, out: bool) -> None:
+        if on_record:
+            on_record(Record(time.monotonic() - begin_s, source, "out" if out else "in", payload))
+
+    enter(LinkPhase.SCANNING)
+    found = await radio.find(Wanted.named(target), scan_s)
+    name = found.name or found.address
+    connection = Connection(radio, found, times or LinkTimes(), take, lambda _: None)
+    try:
+        await connection.open(enter)
+        return await errand(connection)
+    finally:
+        await connection.close()
+        enter(LinkPhase.OFF)
