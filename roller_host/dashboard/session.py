@@ -21,25 +21,58 @@ class RollerChoice:
     """One roller that a person can choose, real or simulated."""
 
     key: str
-    """Names it for the program; unique in a list of choices."""
+    """Names it for the program; unique in a list of choices, and the same from search to search."""
     title: str
+    """Name given by its owner, else the advertised one."""
     detail: str = ""
-    """What tells it from the others: ``"-58 dBm"``, ``"in this program, no hardware"``."""
+    """What else tells it from the others: advertised name and end of the device id; what a simulated one will do."""
     simulated: bool = False
+    scenario: str = ""
+    """What a simulated roller plays; those of one search share a row and differ in this."""
+    known: bool = False
+    """Connected before: it can be renamed, forgotten, and connected to at the start."""
+    at_start: bool = False
+    """To be connected to when the program starts; true for one roller at most."""
+    taken: bool = False
+    """Another program is connected to it."""
+    seen_s: float | None = None
+    """When it was heard last, s of ``time.monotonic``; None when not in this run of the program."""
+    rssi_dbm: int | None = None
+    """Signal strength then, dBm; None with ``seen_s`` set: the system holds it connected."""
+    last_used: str = ""
+    """When a known one was connected last, ISO 8601 with its time zone; empty when that is not known."""
+    security_mode: int = 0
+    """What a known one asks for, see ``layout.SECURITY_MODES``."""
 
 
 @dataclass(frozen=True)
 class Rollers:
-    """What a search has found so far."""
+    """The rollers to choose from, after a search found one or an intent changed one."""
 
     choices: tuple[RollerChoice, ...]
     problem: str = ""
-    """Why the search cannot go on, and what to do; empty when it can."""
+    """Why a search or an intent cannot go on, and what to do; empty when it can."""
+    note: str = ""
+    """What was done: ``"Roller-3F2A blinks and buzzes now."``; empty when there is nothing to tell."""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A session that was cut off with the program, and that a person may want to go on with."""
+
+    key: str
+    """Names it for the program."""
+    roller: str
+    """Title of the roller."""
+    began: str
+    """ISO 8601 with its time zone."""
+    age_s: float
+    """Since it was cut off, s."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Slow facts about the running session, posted about four times a second."""
+    """Slow facts about the running session, posted about four times a second, also while nothing arrives."""
 
     elapsed_s: float
     """Since the first sample, s."""
@@ -61,6 +94,18 @@ class Snapshot:
     """Whether force comes from a calibration of this roller."""
     recording_problem: str = ""
     """Why recording stopped, in a sentence; empty while it goes on."""
+    rate_now_hz: float = 0.0
+    """Samples that arrived live in the last 2 s, per second: 0 when nothing comes, Hz."""
+    loss_share: float = 0.0
+    """Share of the live packets of the last 5 s that did not come at once, 0 to 1."""
+    missing_packets: int = 0
+    """Packets that the roller still holds and that are being fetched."""
+    backfilled_packets: int = 0
+    """Packets of this session that were missing and came later."""
+    log_fetched: int = 0
+    """Packets fetched so far of what the roller recorded by itself."""
+    log_packets: int = 0
+    """Packets of it in all; 0 when there is nothing to fetch, or all of it is here."""
 
 
 class LiveSession(Protocol):
@@ -70,7 +115,11 @@ class LiveSession(Protocol):
     """Appended by the link's thread, drained by the window."""
 
     def choices(self) -> Sequence[RollerChoice]:
-        """Rollers known now, the simulated one always among them."""
+        """Rollers known now, the simulated ones always among them, the usual scenario first."""
+        ...
+
+    def interrupted(self) -> Interrupted | None:
+        """The session that was cut off last, if somebody may want to go on with it; asked once, at the start."""
         ...
 
     def scan(self) -> None:
@@ -79,6 +128,37 @@ class LiveSession(Protocol):
 
     def connect(self, choice: RollerChoice) -> None:
         """Connect and stream."""
+        ...
+
+    def go_on(self, offer: Interrupted) -> None:
+        """Connect to the roller of a session that was cut off, and go on with it in the same recording."""
+        ...
+
+    def leave_it(self, offer: Interrupted) -> None:
+        """End a session that was cut off as it is, and offer it no more."""
+        ...
+
+    def identify(self, choice: RollerChoice) -> None:
+        """Let a roller blink and buzz, so that it can be told from another; ends in `Rollers` with a note or problem.
+
+        Connects for the moment when there is no link; the states are those of a link, without streaming, then off.
+        """
+        ...
+
+    def rename(self, choice: RollerChoice, name: str) -> None:
+        """Give a known roller a name, 40 characters at most; an empty one takes it away. Ends in `Rollers`."""
+        ...
+
+    def forget(self, choice: RollerChoice) -> None:
+        """Know a roller no longer, and drop its keys where the system lets a program do so. Ends in `Rollers`."""
+        ...
+
+    def pair_again(self, choice: RollerChoice) -> None:
+        """Drop the keys of a roller and connect to it as to a new one; its name stays."""
+        ...
+
+    def connect_at_start(self, choice: RollerChoice | None) -> None:
+        """Remember which roller to connect to when the program starts; None for none. Ends in `Rollers`."""
         ...
 
     def disconnect(self) -> None:

@@ -25,6 +25,7 @@ from roller_host.link.states import (
     LinkPhase,
     LinkState,
     NoBluetoothError,
+    PairingError,
     RefusedError,
     TakenError,
 )
@@ -125,7 +126,8 @@ async def stream(
         if session.failure:
             on_state(LinkState(LinkPhase.OFF, "the program failed", device=session.name))
             raise session.failure from None
-        on_state(LinkState(error.phase, error.reason, error.action, session.name))
+        unpaired = isinstance(error, PairingError)
+        on_state(LinkState(error.phase, error.reason, error.action, session.name, unpaired=unpaired))
         raise
     on_state(LinkState(LinkPhase.OFF, device=session.name))
 

@@ -36,6 +36,8 @@ class LinkState:
     """Name of the roller concerned."""
     retry_s: float | None = None
     """When trying again: after how many seconds."""
+    unpaired: bool = False
+    """Roller and computer are not paired, or no longer: forgetting the keys and pairing again may help."""
 
     @property
     def words(self) -> str:
