@@ -6,24 +6,26 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal, SignalInstance
-from PySide6.QtGui import QPaintEvent, QPen
+from PySide6.QtCore import Signal, SignalInstance
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from roller_host.dashboard import theme, words
+from roller_host.dashboard.banner import Banner
 from roller_host.dashboard.compass import Compass
 from roller_host.dashboard.facemap import FaceMap
 from roller_host.dashboard.force import ForceGauge
+from roller_host.dashboard.messages import Action
 from roller_host.dashboard.strip import Heights, StripPlot
 from roller_host.dashboard.strokes import StrokeList
-from roller_host.dashboard.surface import HEADING_HEIGHT, Card, Painted, Pill
+from roller_host.dashboard.surface import HEADING_HEIGHT, Card, Pill
 from roller_host.dashboard.timer import SessionTimer
 from roller_host.link.states import LinkPhase, LinkState
 
 if TYPE_CHECKING:
     from roller_host.dashboard.session import Snapshot
 
-_TROUBLE = frozenset(LinkPhase) - {LinkPhase.STREAMING, LinkPhase.SUBSCRIBED, LinkPhase.OFF}
+_WORST_SHARE = 0.01
+"""More loss than this is shown as loss, as `link.quality` does."""
 FORCE_HEIGHTS_N = (
     (1.5, 0.5),
     (2.0, 0.5),
@@ -54,55 +56,6 @@ class StripCard(Card):
         """Take a colour scheme."""
         super().set_look(look)
         self.plot.set_look(look)
-
-
-class Banner(Painted):
-    """What is wrong with the link and what to do; takes no room when all is well."""
-
-    chosen_other = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Link", parent)
-        self._tone = "low"
-        self._text = QLabel(self)
-        self._text.setWordWrap(True)
-        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        other = QPushButton("Choose another roller", self)
-        other.clicked.connect(self.chosen_other)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(46, 8, 10, 8)
-        layout.addWidget(self._text)
-        layout.addWidget(other)
-        self.hide()
-
-    def set_state(self, state: LinkState) -> None:
-        """Show trouble of the link; hide when there is none."""
-        self.setVisible(state.phase in _TROUBLE)
-        self._tone = words.PHASE_TONE[state.phase]
-        parts = [f"<b>{words.opening(state.phase.value)}.</b>", state.reason, state.action]
-        self._text.setText(" ".join(part for part in parts if part))
-        self.describe(" ".join(part for part in (state.phase.value, state.reason, state.action) if part))
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint a tinted surface with a warning sign."""
-        del event
-        with self.painter() as p:
-            tone = self.look.tone(self._tone)
-            box = self.rect().toRectF().adjusted(0.5, 0.5, -0.5, -0.5)
-            p.setPen(QPen(theme.faded(tone, 0.6), 1.0))
-            p.setBrush(theme.mixed(self.look.tone("card"), tone, 0.10))
-            p.drawRoundedRect(box, 12, 12)
-            p.setPen(Qt.PenStyle.NoPen)
-            p.setBrush(tone)
-            middle = box.center()
-            middle.setX(24)
-            p.drawEllipse(middle, 10, 10)
-            p.setFont(theme.font(theme.BODY, bold=True))
-            p.setPen(self.look.tone("card"))
-            sign = self.rect().adjusted(14, 0, 0, 0)
-            sign.setWidth(20)
-            p.drawText(sign, Qt.AlignmentFlag.AlignCenter, "!")
 
 
 class Header(QWidget):
@@ -141,34 +94,49 @@ class Header(QWidget):
         button.clicked.connect(intent)
         return button
 
-    def set_link(self, state: LinkState, rate_hz: float) -> None:
-        """Show phase and measured rate; the rate only while samples flow."""
-        text = words.opening(state.phase.value)
-        if state.phase is LinkPhase.STREAMING and rate_hz > 0:
-            text = f"{text} {rate_hz:.1f} Hz"
-        self.link.set_state(text, words.PHASE_TONE[state.phase], f"Link: {state.phase.value}")
-        if state.device:
-            self.title.setText(state.device)
+    def clear(self) -> None:
+        """Show nothing of an earlier session."""
+        for pill in (self.recording, self.battery, self.loss, self.link):
+            pill.set_state("", "dim")
 
-    def set_snapshot(self, snapshot: Snapshot) -> None:
-        """Show loss, battery and recording."""
-        lost, gaps = snapshot.lost_packets, snapshot.gaps
-        text = f"{lost} lost" if lost else "No loss"
-        tip = f"{lost} packets lost in {gaps} gaps" if lost else "No packet was lost"
-        self.loss.set_state(text, "low" if lost else "good", tip)
+    def set_link(self, state: LinkState, snapshot: Snapshot | None) -> None:
+        """Show the phase, and the rate while samples are due."""
+        text, tip = words.opening(state.phase.value), f"Link: {state.phase.value}"
+        if state.phase is LinkPhase.STREAMING and snapshot is not None:
+            text = f"{text} {snapshot.rate_now_hz:.0f} Hz"
+            tip = f"{tip}; {snapshot.rate_hz:.1f} Hz by the roller's clock, the number shown is what arrives"
+        self.link.set_state(text, words.PHASE_TONE[state.phase], tip)
+
+    def set_snapshot(self, snapshot: Snapshot, cause: str = "") -> None:
+        """Show loss with its likely cause, battery and recording."""
+        self._set_loss(snapshot, cause)
         if snapshot.battery_percent is None:
             self.battery.set_state("", "dim")
         else:
             low = snapshot.battery_percent < 20
             battery = f"Battery {snapshot.battery_percent:.0f} %"
-            self.battery.set_state(battery, "bad" if low else "good", f"{battery}, charge soon" if low else battery)
+            tip = f"{battery}, charge soon" if low else battery
+            self.battery.set_state(battery, "bad" if low else "good", tip)
         if snapshot.recording_problem:
             self.recording.set_state("Recording stopped", "low", snapshot.recording_problem)
             return
         name = PurePath(snapshot.recording).name
-        self.recording.set_state(
-            f"Rec {name}" if name else "", "bad", f"Recording to {snapshot.recording}" if name else ""
-        )
+        tip = f"Recording to {snapshot.recording}" if name else ""
+        self.recording.set_state(f"Rec {name}" if name else "", "bad", tip, sign="good")
+
+    def _set_loss(self, snapshot: Snapshot, cause: str) -> None:
+        lost, gaps, late = snapshot.lost_packets, snapshot.gaps, snapshot.backfilled_packets
+        still = max(lost - late, 0)
+        tip = f"{lost} packets did not come at once, in {gaps} gaps; {late} were fetched since"
+        if snapshot.missing_packets:
+            self.loss.set_state(f"Fetching {snapshot.missing_packets} packets", "low", tip)
+        elif snapshot.loss_share > _WORST_SHARE:
+            tip = f"{tip}. {cause}" if cause else tip
+            self.loss.set_state(f"Loss {snapshot.loss_share * 100:.0f} %", "low", tip)
+        elif still:
+            self.loss.set_state(f"{still} lost", "low", tip)
+        else:
+            self.loss.set_state("No loss", "good", tip if lost else "No packet was lost")
 
 
 class LivePage(QWidget):
@@ -178,7 +146,7 @@ class LivePage(QWidget):
         super().__init__(parent)
         self.setObjectName("page")
         self.header = Header(self)
-        self.banner = Banner(self)
+        self.banner = Banner("Link", (Action.PAIR_AGAIN, Action.AGAIN, Action.OTHER), self)
         self.face = FaceMap(self)
         self.gauge = ForceGauge(self)
         self.force_strip = StripCard("Force, N", FORCE_HEIGHTS_N, self)

@@ -3,37 +3,29 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QListWidget,
-    QListWidgetItem,
-    QPushButton,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeySequence, QPaintEvent, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from roller_host.dashboard import faceshape, theme, words
+from roller_host.dashboard import faceshape, theme
+from roller_host.dashboard.banner import Banner
 from roller_host.dashboard.facemap import paint_features, paint_person
+from roller_host.dashboard.messages import Action, Message, link_message, offer_message
+from roller_host.dashboard.rolleractions import RollerActions
+from roller_host.dashboard.rollerlist import RollerList
 from roller_host.dashboard.surface import Painted
 from roller_host.link.states import LinkPhase, LinkState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from roller_host.dashboard.session import RollerChoice, Rollers
+    from roller_host.dashboard.session import Interrupted, RollerChoice, Rollers
 
-_ROW_HEIGHT = 78
-_CHOICE = Qt.ItemDataRole.UserRole
-_BUSY = frozenset({LinkPhase.CONNECTING, LinkPhase.SUBSCRIBED})
-_TROUBLE = frozenset({LinkPhase.NO_BLUETOOTH, LinkPhase.LOST, LinkPhase.REFUSED, LinkPhase.STALLED})
+AGEING_MS = 1000
+"""How often the ages of signals are shown anew, ms."""
 
 
 class Portrait(Painted):
@@ -59,90 +51,46 @@ class Portrait(Painted):
             paint_features(p, self.look)
 
 
-class ChoiceDelegate(QStyledItemDelegate):
-    """Paints one roller: sign, name, detail."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.look = theme.DARK
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        """Room for two lines."""
-        return QSize(super().sizeHint(option, index).width(), _ROW_HEIGHT)
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        """Paint a roller as a card."""
-        choice: RollerChoice = index.data(_CHOICE)
-        state: QStyle.StateFlag = option.state  # pyright: ignore[reportAttributeAccessIssue]
-        box = QRectF(option.rect).adjusted(1.5, 4, -1.5, -4)  # pyright: ignore[reportAttributeAccessIssue]
-        chosen = bool(state & QStyle.StateFlag.State_Selected)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        accent = self.look.tone("accent")
-        painter.setPen(QPen(accent if chosen else self.look.tone("line"), 2.0 if chosen else 1.0))
-        painter.setBrush(theme.mixed(self.look.tone("card"), accent, 0.10 if chosen else 0.0))
-        painter.drawRoundedRect(box, 12, 12)
-        self._paint_sign(painter, box, choice)
-        text = box.adjusted(66, 13, -16, -13)
-        painter.setFont(theme.font(16, strong=True))
-        painter.setPen(self.look.tone("ink"))
-        painter.drawText(text, Qt.AlignmentFlag.AlignTop, choice.title)
-        painter.setFont(theme.font(13))
-        painter.setPen(self.look.tone("dim"))
-        painter.drawText(text, Qt.AlignmentFlag.AlignBottom, choice.detail)
-        painter.restore()
-
-    def _paint_sign(self, p: QPainter, box: QRectF, choice: RollerChoice) -> None:
-        """A roller: filled when real, dashed when simulated."""
-        tone = self.look.tone("accent" if choice.simulated else "good")
-        p.save()
-        p.translate(box.left() + 36, box.center().y())
-        p.setPen(Qt.PenStyle.NoPen)
-        p.setBrush(theme.faded(tone, 0.16))
-        p.drawEllipse(QRectF(-20, -20, 40, 40))
-        style = Qt.PenStyle.DotLine if choice.simulated else Qt.PenStyle.SolidLine
-        p.setPen(QPen(tone, 2.2, style, Qt.PenCapStyle.RoundCap))
-        p.setBrush(Qt.BrushStyle.NoBrush if choice.simulated else theme.faded(tone, 0.5))
-        p.rotate(35)
-        p.drawRoundedRect(QRectF(-10, -12, 20, 9), 4, 4)
-        p.setPen(QPen(tone, 2.4, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-        p.drawLine(0, -2, 0, 12)
-        p.restore()
-
-
 class PickerPage(QWidget):
-    """List of rollers with search and connect."""
+    """List of rollers with search and connect, what can be done with each, and what the link is doing."""
 
     asked_scan = Signal()
     asked_connect = Signal(object)
+    asked_stop = Signal()
+    asked_pair_again = Signal()
+    asked_go_on = Signal(object)
+    asked_leave_it = Signal(object)
     asked_theme = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
+        self._state = LinkState(LinkPhase.OFF)
+        self.busy = False
+        """A link is being made, or held."""
+        self._offer: Interrupted | None = None
         self.portrait = Portrait(self)
-        self.list = QListWidget(self)
-        self.list.setAccessibleName("Rollers")
-        self.list.setMouseTracking(True)
-        self._delegate = ChoiceDelegate(self.list)
-        self.list.setItemDelegate(self._delegate)
-        self.list.itemActivated.connect(self._connect_item)
-        self.list.currentRowChanged.connect(lambda row: self.connect_button.setEnabled(row >= 0))
-        self.status = _label("", role="dim")
-        self.status.setMinimumHeight(44)
-        self.connect_button = QPushButton("Connect", self)
+        self.list = RollerList(self)
+        self.list.itemActivated.connect(self._connect)
+        self.list.chosen_changed.connect(self._show_choice)
+        self.choice_actions = RollerActions(self)
+        self.choice_actions.asked_scenario.connect(self.list.play)
+        self.offer = Banner("Interrupted session", (Action.GO_ON, Action.LEAVE), self)
+        self.offer.buttons[Action.GO_ON].setProperty("role", "primary")
+        self.offer.pressed.connect(self._answer_offer)
+        self.banner = Banner("Link", (Action.PAIR_AGAIN,), self)
+        self.banner.pressed.connect(self.asked_pair_again)
+        self.connect_button = _button("Connect", "Connect to the chosen roller (Enter)", self._connect_or_stop)
         self.connect_button.setProperty("role", "primary")
-        self.connect_button.setToolTip("Connect to the chosen roller (Enter)")
         self.connect_button.setEnabled(False)
-        self.connect_button.clicked.connect(lambda: self._connect_item(self.list.currentItem()))
-        self.scan_button = QPushButton("Search for rollers", self)
-        self.scan_button.setToolTip("Look for rollers nearby (F5)")
-        self.scan_button.clicked.connect(self.asked_scan)
-        self.theme_button = QPushButton("Light", self)
-        self.theme_button.setToolTip("Change between light and dark (Ctrl+T)")
-        self.theme_button.clicked.connect(self.asked_theme)
+        self.scan_button = _button("Search for rollers", "Look for rollers nearby (F5)", self.asked_scan.emit)
+        self.theme_button = _button("Light", "Change between light and dark (Ctrl+T)", self.asked_theme.emit)
+        self._ageing = QTimer(self)
+        self._ageing.timeout.connect(self.list.viewport().update)
+        self._ageing.start(AGEING_MS)
+        for keys, act in (("F2", self.choice_actions.ask_name), ("Del", self.choice_actions.ask_forget)):
+            shortcut = QShortcut(QKeySequence(keys), self.list, context=Qt.ShortcutContext.WidgetShortcut)
+            shortcut.activated.connect(act)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -160,11 +108,11 @@ class PickerPage(QWidget):
         side = QVBoxLayout()
         side.setSpacing(10)
         side.addStretch(2)
-        for widget in (title, about):
+        for widget in (title, about, self.offer):
             side.addWidget(widget)
-        side.addSpacing(12)
-        side.addWidget(self.list, 12)
-        side.addWidget(self.status)
+        side.addWidget(self.list, 100)
+        for widget in (self.choice_actions, self.banner):
+            side.addWidget(widget)
         side.addLayout(buttons)
         side.addStretch(3)
         bottom = QHBoxLayout()
@@ -176,68 +124,90 @@ class PickerPage(QWidget):
         layout.setSpacing(56)
         layout.addWidget(self.portrait, 5)
         layout.addLayout(side, 5)
-        self.setTabOrder(self.list, self.connect_button)
-        self.setTabOrder(self.connect_button, self.scan_button)
+        for before, after in pairwise((self.list, self.connect_button, self.scan_button, self.theme_button)):
+            self.setTabOrder(before, after)
 
     def set_look(self, look: theme.Look) -> None:
         """Take a colour scheme for the rows."""
-        self._delegate.look = look
-        self.list.viewport().update()
+        self.list.set_look(look)
 
     def set_choices(self, choices: Sequence[RollerChoice]) -> None:
         """Show rollers; the chosen one stays chosen."""
-        chosen = self.chosen()
-        self.list.clear()
-        for choice in choices:
-            item = QListWidgetItem(f"{choice.title}, {choice.detail}")
-            item.setData(_CHOICE, choice)
-            self.list.addItem(item)
-            if chosen is not None and choice.key == chosen.key:
-                self.list.setCurrentItem(item)
-        n_rows = len(choices)
-        self.list.setMinimumHeight(_ROW_HEIGHT * min(max(n_rows, 1), 2) + 2)
-        self.list.setMaximumHeight(_ROW_HEIGHT * max(n_rows, 1) + 2)
-        if self.list.currentRow() < 0 and choices:
-            self.list.setCurrentRow(0)
+        self.list.set_choices(choices)
 
     def choices(self) -> list[RollerChoice]:
-        """The rollers shown."""
-        return [self.list.item(i).data(_CHOICE) for i in range(self.list.count())]
+        """The rollers shown, every scenario of the simulated one among them."""
+        return self.list.choices()
 
     def chosen(self) -> RollerChoice | None:
         """The chosen roller."""
-        return self.list.currentItem().data(_CHOICE) if self.list.currentRow() >= 0 else None
+        return self.list.chosen()
 
     def set_rollers(self, rollers: Rollers) -> None:
-        """Take what a search found."""
+        """Take what a search found or an intent changed."""
         self.set_choices(rollers.choices)
         if rollers.problem:
-            self._say(rollers.problem, problem=True)
+            self.banner.set_message(Message("", rollers.problem, "bad"))
+        elif rollers.note:
+            self.banner.set_message(Message("", rollers.note, "accent"))
+
+    def set_offer(self, offer: Interrupted | None) -> None:
+        """Offer to go on with a session, or offer nothing any more."""
+        self._offer = offer
+        self.offer.set_message(offer_message(offer) if offer else None)
+
+    def has_offer(self) -> bool:
+        """Whether a session that was cut off is on offer."""
+        return self._offer is not None
 
     def set_state(self, state: LinkState) -> None:
         """Take what the link is doing."""
-        busy = state.phase in _BUSY
-        self.list.setEnabled(not busy)
-        self.connect_button.setEnabled(not busy and self.chosen() is not None)
-        self.scan_button.setEnabled(not busy and state.phase is not LinkPhase.SCANNING)
-        if state.phase in _TROUBLE:
-            parts = [f"{words.opening(state.phase.value)}.", state.reason, state.action]
-            self._say(" ".join(part for part in parts if part), problem=True)
-        elif state.phase is LinkPhase.SCANNING:
-            self._say(state.reason or "Looking for rollers nearby…")
-        elif busy:
-            self._say(f"Connecting to {state.device or 'the roller'}…")
+        self._state = state
+        self.banner.set_message(link_message(state))
+        # A search scans as well, and so does an attempt to connect: scanning alone tells neither.
+        if state.over or state.phase in (LinkPhase.OFF, LinkPhase.NO_BLUETOOTH):
+            self.busy = False
+        elif state.phase is not LinkPhase.SCANNING:
+            self.busy = True
+        self.list.setEnabled(not self.busy)
+        self.scan_button.setEnabled(not self.busy and state.phase is not LinkPhase.SCANNING)
+        self._show_choice()
+
+    def show_waiting(self, waited_s: float) -> None:
+        """Count a pause down, ``waited_s`` after the newest state."""
+        if self._state.retry_s is not None:
+            self.banner.set_message(link_message(self._state, waited_s))
+
+    def _show_choice(self) -> None:
+        """What can be done depends on the chosen roller and on the link."""
+        chosen, busy = self.chosen(), self.busy
+        self.choice_actions.set_choice(chosen, self.list.scenarios())
+        self.choice_actions.setEnabled(not busy)
+        self.offer.setEnabled(not busy)
+        self.connect_button.setText("Stop" if busy else "Connect")
+        self.connect_button.setToolTip("Do not connect (Esc)" if busy else "Connect to the chosen roller (Enter)")
+        self.connect_button.setEnabled(busy or (chosen is not None and not chosen.taken))
+
+    def _connect(self) -> None:
+        chosen = self.chosen()
+        if chosen is not None and not chosen.taken:
+            self.asked_connect.emit(chosen)
+
+    def _connect_or_stop(self) -> None:
+        if self.busy:
+            self.asked_stop.emit()
         else:
-            self._say(state.reason)
+            self._connect()
 
-    def _say(self, text: str, *, problem: bool = False) -> None:
-        self.status.setText(text)
-        self.status.setProperty("role", "problem" if problem else "dim")
-        self.status.style().polish(self.status)
+    def _answer_offer(self, action: Action) -> None:
+        (self.asked_go_on if action is Action.GO_ON else self.asked_leave_it).emit(self._offer)
 
-    def _connect_item(self, item: QListWidgetItem | None) -> None:
-        if item is not None:
-            self.asked_connect.emit(item.data(_CHOICE))
+
+def _button(text: str, tip: str, act: Callable[[], object]) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(act)
+    return button
 
 
 def _label(text: str, role: str = "") -> QLabel:

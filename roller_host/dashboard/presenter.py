@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from roller_host.dashboard import words
+from roller_host.dashboard.messages import link_message, log_message
 from roller_host.dashboard.playhead import Playhead
 from roller_host.dashboard.session import Rollers, Snapshot
 from roller_host.dashboard.strip import SPAN_S, StripBand
@@ -48,6 +50,8 @@ class Presenter(QObject):
     """
 
     link_changed = Signal(LinkState)
+    waiting = Signal(float)
+    """How long the newest state has lasted, s; told with the slow texts."""
     rollers_found = Signal(Rollers)
 
     def __init__(self, session: LiveSession, page: LivePage, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -56,7 +60,7 @@ class Presenter(QObject):
         self._page = page
         self._clock = clock
         self._playhead = Playhead()
-        self._link = LinkState(LinkPhase.OFF)
+        self._link, self._link_s = LinkState(LinkPhase.OFF), 0.0
         self._snapshot: Snapshot | None = None
         self._place = ("", "")
         self._comfort = Comfort.STALE
@@ -77,6 +81,7 @@ class Presenter(QObject):
         """Forget the session that was shown."""
         self._page.strokes.clear()
         self._clear_strips()
+        self._page.header.clear()
         self._snapshot = None
         self._fed_s = -math.inf
         self._go_stale()
@@ -101,7 +106,7 @@ class Presenter(QObject):
             self._scroll(now_s)
         if now_s - self._slow_s >= SLOW_S:
             self._slow_s = now_s
-            self._show_slow()
+            self._show_slow(now_s)
         if now_s - self._map_s >= MAP_S and self._snapshot is not None:
             self._map_s = now_s
             self._page.face.set_seconds(self._snapshot.contact_s_by_place)
@@ -112,9 +117,8 @@ class Presenter(QObject):
                 self._fed_s = now_s
                 self._show_estimates(item)
             case LinkState():
-                self._link = item
-                self._page.banner.set_state(item)
-                self._show_slow()
+                self._link, self._link_s = item, now_s
+                self._show_slow(now_s)
                 self.link_changed.emit(item)
             case Snapshot():
                 self._take_snapshot(item)
@@ -167,12 +171,15 @@ class Presenter(QObject):
         force.advance(shown_s)
         speed.advance(shown_s)
 
-    def _show_slow(self) -> None:
-        page, snapshot = self._page, self._snapshot
-        page.header.set_link(self._link, snapshot.rate_hz if snapshot else 0.0)
+    def _show_slow(self, now_s: float) -> None:
+        page, snapshot, waited_s = self._page, self._snapshot, now_s - self._link_s
+        message = link_message(self._link, waited_s) or (log_message(snapshot) if snapshot else None)
+        page.banner.set_message(message)
+        page.header.set_link(self._link, snapshot)
+        self.waiting.emit(waited_s)
         if snapshot is None:
             return
-        page.header.set_snapshot(snapshot)
+        page.header.set_snapshot(snapshot, words.sentence(self._link.reason))
         page.timer.set_session(snapshot.elapsed_s, snapshot.strokes, snapshot.contact_s)
         page.gauge.set_calibrated(snapshot.calibrated)
         trace = page.force_strip.plot.trace

@@ -40,7 +40,7 @@ def run(
     theme : str
         ``system``, ``light`` or ``dark``.
     autoconnect : str, optional
-        Key of a `RollerChoice` to connect to at once; unknown keys are left to the person.
+        Key of a `RollerChoice` to connect to at once, see `MainWindow.begin`.
     seconds : float, optional
         Close by itself after this time, s.
 
@@ -62,11 +62,7 @@ def run(
     before_int = signal.signal(signal.SIGINT, lambda *_: QTimer.singleShot(0, window.close))
     try:
         window.show()
-        choice = next((choice for choice in window.picker.choices() if choice.key == autoconnect), None)
-        if choice is not None:
-            window.connect_to(choice)
-        else:
-            window.search()
+        window.begin(autoconnect)
         if seconds is not None:
             QTimer.singleShot(round(seconds * 1000), window.close)
         return app.exec()

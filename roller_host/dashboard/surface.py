@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from roller_host.dashboard import theme
@@ -80,21 +80,36 @@ class Card(Painted):
 
 
 class Pill(Painted):
-    """A small capsule with a dot and a few words."""
+    """A small capsule with a sign and a few words: a disc when all is well, a triangle or a square when it is not."""
 
     def __init__(self, name: str, max_width: int = 260, parent: QWidget | None = None) -> None:
         super().__init__(name, parent)
         self._text = ""
         self._tone = "dim"
+        self._sign = ""
         self._max_width = max_width
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
-    def set_state(self, text: str, tone: str, tip: str = "") -> None:
-        """Show words and the colour of the dot; hides itself when there are no words."""
+    def words(self) -> str:
+        """What it says."""
+        return self._text
+
+    def set_state(self, text: str, tone: str, tip: str = "", sign: str = "") -> None:
+        """Show words with the sign of a tone; hides itself when there are no words.
+
+        Parameters
+        ----------
+        text, tone : str
+            Words, and name of a colour of `theme.Look`.
+        tip : str, optional
+            More of it, for pointer and screen reader.
+        sign : str, optional
+            Tone whose sign is shown instead of that of ``tone``.
+        """
         if (text, tone) != (self._text, self._tone):
             if len(text) != len(self._text):
                 self.updateGeometry()
-            self._text, self._tone = text, tone
+            self._text, self._tone, self._sign = text, tone, sign or tone
             self.setVisible(bool(text))
             self.update()
         if tip != self.toolTip():
@@ -122,13 +137,12 @@ class Pill(Painted):
             p.setBrush(self.look.tone("card"))
             p.drawRoundedRect(box, box.height() / 2, box.height() / 2)
             tone = self.look.tone(self._tone)
-            centre = box.center()
-            centre.setX(box.left() + 16)
+            centre = QPointF(box.left() + 16, box.center().y())
             p.setPen(Qt.PenStyle.NoPen)
             p.setBrush(theme.faded(tone, 0.25))
-            p.drawEllipse(centre, 6.5, 6.5)
+            p.drawEllipse(centre, 7.5, 7.5)
             p.setBrush(tone)
-            p.drawEllipse(centre, 3.5, 3.5)
+            _paint_shape(p, self._sign, centre)
             p.setFont(self._font())
             p.setPen(self.look.tone("ink"))
             room = box.adjusted(28, 0, -12, 0)
@@ -142,3 +156,25 @@ def draw_text(p: QPainter, x: float, baseline: float, text: str, face: QFont, co
     p.setPen(colour)
     p.drawText(int(x), int(baseline), text)
     return x + QFontMetricsF(face).horizontalAdvance(text)
+
+
+def paint_tone_sign(p: QPainter, look: theme.Look, tone: str, x: float, y: float) -> None:
+    """Paint the round sign of a message around a point: "i" for what is merely told, "!" for trouble."""
+    p.setPen(Qt.PenStyle.NoPen)
+    p.setBrush(look.tone(tone))
+    p.drawEllipse(QPointF(x, y), 10, 10)
+    p.setFont(theme.font(theme.BODY, bold=True))
+    p.setPen(look.tone("card"))
+    text = "i" if tone in {"accent", "dim", "good"} else "!"
+    p.drawText(QRectF(x - 10, y - 10, 20, 20), Qt.AlignmentFlag.AlignCenter, text)
+
+
+def _paint_shape(p: QPainter, tone: str, centre: QPointF) -> None:
+    """The small shape of a tone: it differs for whoever cannot tell the colours."""
+    x, y = centre.x(), centre.y()
+    if tone == "low":
+        p.drawPolygon(QPolygonF([QPointF(x, y - 5), QPointF(x + 5, y + 3.5), QPointF(x - 5, y + 3.5)]))
+    elif tone == "bad":
+        p.drawRect(QRectF(x - 4, y - 4, 8, 8))
+    else:
+        p.drawEllipse(centre, 3.5, 3.5)

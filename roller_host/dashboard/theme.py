@@ -221,6 +221,12 @@ def style_sheet(look: Look) -> str:
     }}
     QPushButton[role="primary"]:focus {{ border: 2px solid {look.ink}; }}
     QPushButton[role="primary"]:disabled {{ background: {look.raised}; color: {look.dim}; border-color: {look.line}; }}
+    QLineEdit, QComboBox {{
+        background: {look.card}; border: 1px solid {look.line}; border-radius: 9px; padding: 6px 10px;
+        selection-background-color: {look.accent}; selection-color: {look.on_accent};
+    }}
+    QLineEdit:focus, QComboBox:focus {{ border: 2px solid {look.accent}; padding: 5px 9px; }}
+    QCheckBox:disabled, QLabel:disabled {{ color: {look.dim}; }}
     QListWidget {{ background: transparent; border: none; outline: none; }}
     QToolTip {{
         background: {look.raised}; color: {look.ink}; border: 1px solid {look.line}; padding: 5px; font-size: 13px;

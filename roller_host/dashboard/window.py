@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -12,15 +13,17 @@ from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 from roller_host.dashboard import faceshape, theme
 from roller_host.dashboard.facemap import paint_features, paint_person
 from roller_host.dashboard.live import LivePage
+from roller_host.dashboard.messages import Action
 from roller_host.dashboard.picker import PickerPage
 from roller_host.dashboard.presenter import Presenter
 from roller_host.dashboard.surface import Painted
 from roller_host.link.states import LinkPhase, LinkState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from roller_host.dashboard.session import LiveSession, RollerChoice
+    from roller_host.dashboard.session import Interrupted, LiveSession, RollerChoice
 
 TITLE = "Roller"
 
@@ -40,6 +43,9 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._session = session
         self._mode = mode
+        self._choice: RollerChoice | None = None
+        """The roller of the link that was asked for last."""
+        self._connect_again: Callable[[], None] = self.search
         self.look = theme.look_for(mode)
         self.setWindowTitle(TITLE)
         self.setWindowIcon(_icon())
@@ -55,25 +61,58 @@ class MainWindow(QMainWindow):
         self._connect_intents()
         self.set_mode(mode)
         self.picker.set_choices(session.choices())
+        self.picker.set_offer(session.interrupted())
         self.picker.list.setFocus()
 
     def _connect_intents(self) -> None:
+        picker, session = self.picker, self._session
         self.presenter.link_changed.connect(self._show_link)
-        self.presenter.rollers_found.connect(self.picker.set_rollers)
-        self.picker.asked_scan.connect(self.search)
-        self.picker.asked_connect.connect(self.connect_to)
-        self.live.header.asked_disconnect.connect(self.leave)
-        self.live.banner.chosen_other.connect(self.leave)
-        for page in (self.picker, self.live.header):
-            page.asked_theme.connect(self.toggle_theme)
+        self.presenter.waiting.connect(picker.show_waiting)
+        self.presenter.rollers_found.connect(picker.set_rollers)
+        for intent, act in (
+            (picker.asked_scan, self.search),
+            (picker.asked_connect, self.connect_to),
+            (picker.asked_stop, self._stop),
+            (picker.asked_pair_again, self._pair_again),
+            (picker.asked_go_on, self._go_on),
+            (picker.asked_leave_it, self._leave_it),
+            (picker.choice_actions.asked_identify, session.identify),
+            (picker.choice_actions.asked_rename, session.rename),
+            (picker.choice_actions.asked_forget, session.forget),
+            (picker.choice_actions.asked_start, session.connect_at_start),
+            (picker.asked_theme, self.toggle_theme),
+            (self.live.header.asked_theme, self.toggle_theme),
+            (self.live.header.asked_disconnect, self.leave),
+            (self.live.banner.pressed, self._answer_banner),
+        ):
+            intent.connect(act)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
         for keys, act in (
             ("Ctrl+T", self.toggle_theme),
             ("Ctrl+D", self.leave),
+            ("Esc", self._cancel),
             ("F5", self.search),
             ("Ctrl+Q", self.close),
         ):
             QShortcut(QKeySequence(keys), self).activated.connect(act)
+
+    def begin(self, key: str | None = None) -> None:
+        """Connect to the roller named, else to the one that is wanted at every start, else search.
+
+        While a session that was cut off is on offer, only the person decides.
+
+        Parameters
+        ----------
+        key : str, optional
+            Key of a `RollerChoice`; unknown keys are left to the person.
+        """
+        choices = self.picker.choices()
+        named = [choice for choice in choices if choice.key == key]
+        usual = [] if self.picker.has_offer() else [choice for choice in choices if choice.at_start]
+        if named or usual:
+            self.connect_to((named or usual)[0])
+        else:
+            self.search()
 
     def search(self) -> None:
         """Look for rollers, while there is a choice to make."""
@@ -82,10 +121,43 @@ class MainWindow(QMainWindow):
 
     def connect_to(self, choice: RollerChoice) -> None:
         """Connect to a roller; the live page opens when it streams."""
+        self._choice = choice
+        self._begin_link(choice.title, partial(self._session.connect, choice))
+
+    def _go_on(self, offer: Interrupted) -> None:
+        self._choice = next((choice for choice in self.picker.choices() if choice.title == offer.roller), None)
+        self._begin_link(offer.roller, partial(self._session.go_on, offer))
+
+    def _leave_it(self, offer: Interrupted) -> None:
+        self.picker.set_offer(None)
+        self._session.leave_it(offer)
+
+    def _pair_again(self) -> None:
+        if self._choice is not None:
+            self._begin_link(self._choice.title, partial(self._session.pair_again, self._choice))
+
+    def _begin_link(self, title: str, connect: Callable[[], None]) -> None:
+        self._connect_again = partial(self._begin_link, title, connect)
         self.presenter.clear()
-        self.live.header.title.setText(choice.title)
-        self.picker.set_state(LinkState(LinkPhase.CONNECTING, device=choice.title))
-        self._session.connect(choice)
+        self.live.header.title.setText(title)
+        self.picker.set_state(LinkState(LinkPhase.CONNECTING, f"looking for {title}", device=title))
+        connect()
+
+    def _answer_banner(self, action: Action) -> None:
+        acts = {Action.AGAIN: self._connect_again, Action.PAIR_AGAIN: self._pair_again, Action.OTHER: self.leave}
+        acts[action]()
+
+    def _cancel(self) -> None:
+        if self.picker.busy:
+            self._stop()
+        else:
+            self.picker.choice_actions.cancel()
+
+    def _stop(self) -> None:
+        """Do not connect after all."""
+        if self.pages.currentWidget() is self.picker and self.picker.busy:
+            self._session.disconnect()
+            self.picker.set_state(LinkState(LinkPhase.OFF))
 
     def leave(self) -> None:
         """Leave the roller and go back to the choice."""
@@ -122,10 +194,12 @@ class MainWindow(QMainWindow):
     def _show_link(self, state: LinkState) -> None:
         self.picker.set_state(state)
         if state.phase is LinkPhase.STREAMING:
+            # Its packets are gone from the roller once another session has begun.
+            self.picker.set_offer(None)
             if self.pages.currentWidget() is not self.live:
                 self.pages.setCurrentWidget(self.live)
                 self.live.setFocus()
-            self.setWindowTitle(f"{state.device} - {TITLE}" if state.device else TITLE)
+            self.setWindowTitle(f"{self.live.header.title.text()} - {TITLE}")
         elif state.phase is LinkPhase.OFF:
             self._show_picker()
 

@@ -49,6 +49,9 @@ PHASE_TONE: dict[LinkPhase, str] = {
     LinkPhase.REFUSED: "bad",
 }
 
+_SIGNALS = ((-60, "strong"), (-75, "good"), (-88, "weak"))
+"""Least signal strength for each word, dBm; our starting points, after what phones show as four bars to one."""
+
 _OCTANTS = ("up", "up and {}", "{}", "down and {}", "down")
 
 
@@ -83,7 +86,31 @@ def opening(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def sentence(text: str) -> str:
+    """Text as a sentence, with a capital and an end; empty text stays empty."""
+    return opening(text) + ("" if not text or text.endswith((".", "!", "?")) else ".")
+
+
 def clock(seconds: float) -> str:
     """Minutes and seconds: ``"3:49"``."""
     whole = max(int(seconds), 0)
     return f"{whole // 60}:{whole % 60:02d}"
+
+
+def ago(seconds: float) -> str:
+    """How long ago, roughly: ``"now"``, ``"12 s ago"``, ``"4 min ago"``, ``"3 h ago"``, ``"2 days ago"``."""
+    if seconds < 3:
+        return "now"
+    for limit_s, unit_s, word in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
+        if seconds < limit_s:
+            return f"{int(seconds / unit_s)} {word} ago"
+    days = int(seconds / 86400)
+    return f"{days} day{'s' if days > 1 else ''} ago"
+
+
+def signal(rssi_dbm: int) -> tuple[int, str]:
+    """Bars from 1 to 4, and a word, for a signal strength in dBm."""
+    for n_weaker, (least_dbm, word) in enumerate(_SIGNALS):
+        if rssi_dbm >= least_dbm:
+            return 4 - n_weaker, word
+    return 1, "very weak"

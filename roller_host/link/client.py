@@ -124,12 +124,12 @@ async def stream(
         await session.run(stop, scan_s)
     except LinkError as error:
         if session.failure:
-            on_state(LinkState(LinkPhase.OFF, "the program failed", device=session.name))
+            on_state(LinkState(LinkPhase.OFF, "the program failed", device=session.name, over=True))
             raise session.failure from None
         unpaired = isinstance(error, PairingError)
-        on_state(LinkState(error.phase, error.reason, error.action, session.name, unpaired=unpaired))
+        on_state(LinkState(error.phase, error.reason, error.action, session.name, unpaired=unpaired, over=True))
         raise
-    on_state(LinkState(LinkPhase.OFF, device=session.name))
+    on_state(LinkState(LinkPhase.OFF, device=session.name, over=True))
 
 
 def _ignore(_: object) -> None:

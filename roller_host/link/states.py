@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 
 class LinkPhase(enum.Enum):
@@ -25,6 +26,44 @@ class LinkPhase(enum.Enum):
     REFUSED = "refused"
 
 
+class Help(NamedTuple):
+    """What a phase means and what to do then, where its state says nothing more exact."""
+
+    meaning: str
+    action: str
+
+
+PHASE_HELP: Final[dict[LinkPhase, Help]] = {
+    LinkPhase.OFF: Help("There is no link to a roller.", "Choose a roller and connect."),
+    LinkPhase.NO_BLUETOOTH: Help(
+        "This computer has no Bluetooth that works.", "Switch it on, or plug an adapter in; roller-host doctor helps."
+    ),
+    LinkPhase.SCANNING: Help("Looking for rollers nearby.", "Switch the roller on and bring it near."),
+    LinkPhase.OUT_OF_RANGE: Help("The roller is not heard.", "Bring it closer, and check that it is on and charged."),
+    LinkPhase.TAKEN: Help(
+        "A roller serves one program at a time, and another one has it.", "Close the other program, or its link."
+    ),
+    LinkPhase.CONNECTING: Help("The roller was found; the connection is being made.", "Wait a moment."),
+    LinkPhase.PAIRING: Help(
+        "Roller and computer agree on keys, so that nobody else can listen.",
+        "Answer the system's question, if it asks.",
+    ),
+    LinkPhase.SUBSCRIBED: Help("Connected; the roller is asked for its data.", "Wait a moment."),
+    LinkPhase.STREAMING: Help("Data arrive, at the rate that is shown.", "Roll."),
+    LinkPhase.STALLED: Help(
+        "Connected, but no data came for a second.", "Bring the roller closer; the link is repaired by itself."
+    ),
+    LinkPhase.RETRYING: Help(
+        "An attempt to connect failed; the next one follows.", "Wait, or bring the roller closer."
+    ),
+    LinkPhase.LOST: Help("The link ended and did not come back.", "Bring the roller closer, then try again."),
+    LinkPhase.REFUSED: Help(
+        "The roller answered, but will not or cannot work with this program.", "Switch it off and on, then try again."
+    ),
+}
+"""Every phase in words for a person; docs/states.md shows them as a table."""
+
+
 @dataclass(frozen=True)
 class LinkState:
     """A phase with its reason and what the person can do next; both may be empty."""
@@ -38,6 +77,8 @@ class LinkState:
     """When trying again: after how many seconds."""
     unpaired: bool = False
     """Roller and computer are not paired, or no longer: forgetting the keys and pairing again may help."""
+    over: bool = False
+    """The session has ended with this state; nothing more is tried until the person asks for it."""
 
     @property
     def words(self) -> str:
