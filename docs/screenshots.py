@@ -34,9 +34,9 @@ def take(out: Path, seconds: float) -> int:
     from PySide6.QtWidgets import QApplication
 
     from roller_host.app import Options
-    from roller_host.feed import DashboardSession
     from roller_host.dashboard.theme import prepare
     from roller_host.dashboard.window import MainWindow
+    from roller_host.feed import DashboardSession
 
     app = QApplication.instance() or QApplication(sys.argv[:1])
     prepare(app)

@@ -21,7 +21,7 @@ from firmware_protocol import codec, layout
 from firmware_protocol.codec import ProtocolError, VersionError
 from roller_host.link.bookmark import Bookmark
 from roller_host.link.client import stream
-from roller_host.link.connection import LinkTimes
+from roller_host.link.connection import AUTHENTICATED, LinkTimes
 from roller_host.link.errands import Errands
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError, LinkError, LinkPhase, LinkState
@@ -38,7 +38,7 @@ from roller_host.signal.core import SignalParams
 from roller_host.signal.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from roller_host.link.connection import Connection
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from roller_host.link.radio import Radio
     from roller_host.signal.estimates import Estimates
     from roller_host.signal.record import Record
+    from simulator.bluetooth.peripheral import Peripheral
 
 logger = logging.getLogger(__name__)
 
@@ -95,25 +96,59 @@ async def open_world(spec: str, seed: int, passkey: int | None = None) -> AsyncG
     BadRadioError
         When there is no such radio, or the simulator is not installed.
     """
-    if spec != DEMO:
+    if not is_demo(spec):
         async with open_radio(spec, passkey=passkey) as radio:
             yield radio, {}
         return
     try:
         from simulator.bluetooth.air import Air, AirController  # noqa: PLC0415 - only for the demo, and heavy
-        from simulator.bluetooth.peripheral import open_peripheral  # noqa: PLC0415
+        from simulator.bluetooth.peripheral import monotonic_us, open_peripheral  # noqa: PLC0415
         from simulator.firmware.device import Device  # noqa: PLC0415
+        from simulator.generate import record_alone  # noqa: PLC0415
+        from simulator.live import Rollers  # noqa: PLC0415
+        from simulator.scenario import ScenarioError, load_scenario  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise BadRadioError(
             f"The demo needs {error.name}, which is not installed.", "pip install '.[demo]' in the project's folder"
         ) from error
+    name = spec.partition(":")[2]
+    try:
+        plan = load_scenario(name) if name else None
+    except ScenarioError as error:
+        raise BadRadioError(f"There is no such demo: {error}.") from error
     # The shortest connection interval that there is: nobody waits for the demo to connect.
-    air, device = Air(interval_s=7.5e-3), Device(seed=seed)
-    async with open_peripheral(air, device):
-        controller = AirController("host", air)
-        async with open_radio(spec, controller=controller) as radio:
-            yield radio, {"imu_rate_hz": device.imu_rate_hz, "seed": seed}
+    air, device = Air(interval_s=7.5e-3), plan.device(seed) if plan else Device(seed=seed)
+    if plan and plan.log_s:
+        record_alone(device, plan.log_s, monotonic_us())
+    async with open_peripheral(air, device, max_mtu=plan.radio.max_mtu if plan else 517) as roller:
+        controller, incidents = AirController("host", air), plan.incidents if plan else ()
+        roller.radio.place(plan.radio.distance_m if plan else 1.0)
+        fate = asyncio.create_task(Rollers([roller], logger.info).follow(roller, incidents))
+        try:
+            async with open_radio(spec, controller=controller, passkey=passkey or _passkey_of(roller)) as radio:
+                yield radio, {"imu_rate_hz": device.imu_rate_hz, "seed": seed}
+        finally:
+            fate.cancel()
         air.remove(controller)
+
+
+def is_demo(spec: str) -> bool:
+    """Whether a radio is the simulator's, ``demo`` or ``demo:SCENARIO``."""
+    return spec.partition(":")[0] == DEMO
+
+
+def demo_scenarios() -> dict[str, str]:
+    """Scenarios of the demo: name -> what happens in it; none without the simulator."""
+    try:
+        from simulator.scenario import scenarios  # noqa: PLC0415 - only for the demo
+    except ModuleNotFoundError:
+        return {}
+    return scenarios()
+
+
+def _passkey_of(roller: Peripheral) -> int | None:
+    """What stands on the label of a simulated roller; None when it does not want it."""
+    return roller.bonds.passkey if roller.device.security_mode == AUTHENTICATED else None
 
 
 class LiveRun:
@@ -238,12 +273,9 @@ class LiveRun:
 
     async def _read_past(self, path: Path, on_progress: Callable[[str], None]) -> None:
         """Bring the pipeline to where the session was cut off, and find out which packets are there."""
-        recording = open_recording(path)
-        if recording.estimates is not None:
-            raise SessionError(f"{path} is complete: it cannot be gone on with. Begin a new session")
-        self.pipeline = Pipeline(params_from_json(recording.meta.get("params", "")))
+        self.pipeline, began, records = _read_unfinished(path)
         last_s = 0.0
-        for n_read, record in enumerate(recording.records()):
+        for n_read, record in enumerate(records):
             last_s = record.t_s
             with suppress(VersionError):
                 self.pipeline.feed(record)
@@ -254,7 +286,7 @@ class LiveRun:
                 await asyncio.sleep(0)
         if not self.bookmark.session_id:
             raise SessionError(f"{path} holds no session that could be gone on with. Begin a new session")
-        self._offset_s = elapsed_s(recording.meta.get("created", ""), last_s)
+        self._offset_s = elapsed_s(began, last_s)
         self.recorder = Recorder(path, None, self._note_problem)
         self.recorder.act(self._offset_s, "resumed", f"after {self._offset_s - last_s:.1f} s")
 
@@ -295,7 +327,7 @@ class LiveRun:
             self.recorder.act(self._now_s(), state.phase.value, f"{state.reason} {state.action}".strip())
         if state.phase is LinkPhase.STREAMING and not self._streaming.is_set():
             self._streaming.set()
-            if self._options.radio != DEMO and self._options.recorded:
+            if not is_demo(self._options.radio) and self._options.recorded:
                 self._remember()
         self._on_state(state)
 
@@ -312,6 +344,34 @@ class LiveRun:
         if self._options.seconds is not None:
             await asyncio.sleep(self._options.seconds)
             stop.set()
+
+
+def complete(path: Path) -> None:
+    """End a session that was cut off as it is.
+
+    Raises
+    ------
+    SessionError
+        When the file is no recording, is complete already, or cannot be written.
+    """
+    pipeline, _, records = _read_unfinished(path)
+    last_s = 0.0
+    for record in records:
+        last_s = record.t_s
+        with suppress(VersionError):
+            pipeline.feed(record)
+    recorder = Recorder(path, None, logger.error)
+    recorder.act(last_s, "ended", "as it was when it was cut off")
+    recorder.close(pipeline.summary())
+
+
+def _read_unfinished(path: Path) -> tuple[Pipeline, str, Iterator[Record]]:
+    """Pipeline for a recording without an end, when it began, and its records."""
+    recording = open_recording(path)
+    if recording.estimates is not None:
+        raise SessionError(f"{path} is complete: it cannot be gone on with. Begin a new session")
+    pipeline = Pipeline(params_from_json(recording.meta.get("params", "")))
+    return pipeline, recording.meta.get("created", ""), recording.records()
 
 
 def _follow(bookmark: Bookmark, record: Record) -> None:
@@ -453,7 +513,7 @@ async def open_roller(
     Parameters
     ----------
     radio : str, default "native"
-        ``native``, ``demo``, ``tcp:HOST:PORT`` or ``hci:TRANSPORT``.
+        ``native``, ``demo``, ``demo:SCENARIO``, ``tcp:HOST:PORT`` or ``hci:TRANSPORT``.
     device : str, optional
         Name, address or device id; by default the strongest.
     record : Path, optional

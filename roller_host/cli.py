@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LATEST = Path("latest")
 """Stands for the session that was cut off last."""
-RADIOS = "demo | native | tcp:HOST:PORT | hci:TRANSPORT"
+RADIOS = "demo[:SCENARIO] | native | tcp:HOST:PORT | hci:TRANSPORT"
 _EXIT_CODES = (
     "exit codes: 0 ok, 2 bad input, 3 no device, 4 link lost, 5 refused or incompatible "
     "(1 a mistake in the program, 130 ended by Ctrl-C before its work was done)"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmware_protocol.codec import ProtocolError
 from roller_host.analysis import analyse
-from roller_host.app import DEMO, Options
+from roller_host.app import DEMO, Options, is_demo
 from roller_host.export import check_folder, export, summarise
 from roller_host.feed import DashboardSession
 from roller_host.intake import open_file
@@ -146,7 +146,7 @@ def run_dashboard(options: Options) -> int:
         sys.stderr.write(f"roller-host: {problem}\n")
         return BAD_INPUT
     try:
-        if options.radio != DEMO:
+        if not is_demo(options.radio):
             open_radio(options.radio)
         if options.out is not None and options.out.exists():
             raise already_there(options.out)
@@ -154,5 +154,5 @@ def run_dashboard(options: Options) -> int:
         return finish({}, error, BAD_INPUT, as_json=options.json)
     from roller_host.dashboard.run import run  # noqa: PLC0415
 
-    autoconnect = DEMO if options.radio == DEMO else options.device
+    autoconnect = options.radio if is_demo(options.radio) else options.device
     return run(lambda: DashboardSession(options), theme=options.theme, autoconnect=autoconnect, seconds=options.seconds)

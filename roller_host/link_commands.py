@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from roller_host.app import DEMO, LiveRun, Options, fetch_log, open_world, target_of
-from roller_host.link.connection import Connection
-from roller_host.link.states import Found, LinkError, LinkState, NoDeviceError
-from roller_host.link.visit import visit
+from roller_host.app import LiveRun, Options, fetch_log, is_demo, open_world, target_of
+from roller_host.link.states import Found, LinkError, LinkPhase, LinkState, NoDeviceError
+from roller_host.link.visit import forget_keys, visit
 from roller_host.sessions import rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.unfinished import latest_unfinished
@@ -56,7 +55,7 @@ def run_headless(options: Options, devices: Sequence[str] = ()) -> int:
 
 
 def _check_several(options: Options, devices: Sequence[str]) -> None:
-    if len(devices) > 1 and (options.out or options.resume or options.radio == DEMO):
+    if len(devices) > 1 and (options.out or options.resume or is_demo(options.radio)):
         raise SessionError("several rollers at once take neither --out nor --resume, and not the demo")
 
 
@@ -161,7 +160,7 @@ def _session_to_resume(asked: Path | None) -> Path | None:
 
 
 def _mention_unfinished(options: Options) -> None:
-    unfinished = latest_unfinished() if options.resume is None and options.radio != DEMO else None
+    unfinished = latest_unfinished() if options.resume is None and not is_demo(options.radio) else None
     if unfinished:
         sys.stderr.write(
             f"roller-host: the session of {unfinished.began} was cut off {unfinished.age_s / 60:.0f} min ago "
@@ -246,7 +245,8 @@ def _forget(device_id: str, there: Options | None) -> None:
     """Know a roller no longer; with a radio, forget its keys as well."""
     if there:
         progress, note = _states()
-        _on_radio(there, lambda radio: visit(radio, device_id, Connection.unpair, on_state=note), progress)
+        note(LinkState(LinkPhase.SCANNING))
+        _on_radio(there, lambda radio: forget_keys(radio, device_id), progress)
     rollers.forget(device_id)
 
 

@@ -19,6 +19,7 @@ from roller_host.signal.calibration import PATIENCE_S, AlignState, DeviceModel, 
 from roller_host.signal.comfort import Cue, stale_cue
 from roller_host.signal.core import SignalParams, SignalState, after_gap, signal_step
 from roller_host.signal.estimates import Estimates, Gap, Stroke
+from roller_host.signal.ledger import Ledger
 from roller_host.signal.stroke_list import StrokeList
 from roller_host.signal.timebase import TimebaseState, timebase_step
 
@@ -52,6 +53,9 @@ class Totals:
     unknown_blocks: int = 0
     """Packets with a block of an unknown stream; what stood before it was used."""
     late_packets: int = 0
+    """Packets that came after newer ones; live estimates leave them out."""
+    backfilled: int = 0
+    """Those of them that had been missing."""
     log_packets: int = 0
     """Packets of an offline log; they belong to no live session."""
     gaps: int = 0
@@ -97,6 +101,7 @@ class Pipeline:
         self._restart_timeline()
         self._offset_s = 0.0
         self._told: set[str] = set()
+        self._ledger = Ledger()
 
     def _restart_timeline(self) -> None:
         self._timebase = TimebaseState()
@@ -148,8 +153,10 @@ class Pipeline:
         self.totals.unknown_blocks += packet.unknown_stream is not None
         self._seen.update(block.stream_id for block in packet.blocks)
         placed, self._timebase = timebase_step(self._timebase, packet)
+        arrived = self._ledger.add(packet.seq)
         if placed is None:
             self.totals.late_packets += 1
+            self.totals.backfilled += arrived
             return None
         blocks = [
             _raw_block(placed.t0_us, block, self._offset_s) for block in packet.blocks if block.stream_id != EVENT
@@ -258,7 +265,7 @@ class Pipeline:
             if self._timebase.origin_us is not None:
                 self._offset_s = self.totals.duration_s + (self._period_s or 0.0)
             self._restart_timeline()
-            self._timebase = TimebaseState(from_start=True)
+            self._timebase, self._ledger = TimebaseState(from_start=True), Ledger()
 
     def _learn_scale(self, reply: Any) -> None:
         if reply.stream_id not in codec.STREAM_FIELDS:
@@ -288,8 +295,9 @@ class Pipeline:
         return {
             "packets": totals.packets,
             "gaps": totals.gaps,
-            "lost_packets": totals.lost_packets,
+            "lost_packets": max(totals.lost_packets - totals.backfilled, 0),
             "late_packets": totals.late_packets,
+            "backfilled_packets": totals.backfilled,
             "log_packets": totals.log_packets,
             "bad_payloads": totals.bad_payloads,
             "unknown_blocks": totals.unknown_blocks,

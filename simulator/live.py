@@ -50,10 +50,13 @@ class Rollers:
     ----------
     peripherals : list of Peripheral
         All of one scenario.
+    tell : callable, optional
+        Gets a line about everything that is done; by default it is printed.
     """
 
-    def __init__(self, peripherals: list[Peripheral]) -> None:
+    def __init__(self, peripherals: list[Peripheral], tell: Callable[[str], None] = say) -> None:
         self._peripherals = peripherals
+        self._tell = tell
 
     def obey(self, line: str) -> None:
         """Do what a typed line says; a mistake in it is answered and nothing else."""
@@ -62,14 +65,14 @@ class Rollers:
             if first.isdecimal() and len(first) < 5 and rest:
                 self._act(self._peripheral(int(first)), rest)
             elif first in ("help", "?"):
-                say(HELP)
+                self._tell(HELP)
             elif first == "faults":
                 for fault in faults.Fault:
-                    say(f"{fault.usage}: {fault.value.happens}")
+                    self._tell(f"{fault.usage}: {fault.value.happens}")
             elif first:
                 self._act(self._peripherals[0], line)
         except FaultError as error:
-            say(f"? {error}")
+            self._tell(f"? {error}")
 
     def _peripheral(self, number: int) -> Peripheral:
         if not 1 <= number <= len(self._peripherals):
@@ -84,7 +87,7 @@ class Rollers:
         fault, arguments = faults.parse(line)
         faults.inject(peripheral, fault, **arguments)
         told = " ".join(f"{name}={value:g}" for name, value in arguments.items())
-        say(f"{peripheral.device.name}: {fault.title} {told}".rstrip())
+        self._tell(f"{peripheral.device.name}: {fault.title} {told}".rstrip())
 
     def _press(self, peripheral: Peripheral, words: list[str]) -> None:
         try:
@@ -96,7 +99,7 @@ class Rollers:
                 f"press takes the seconds for which the button is held, up to {LONGEST_PRESS_S:g}: press 3"
             )
         peripheral.device.press(seconds, peripheral.now_us())
-        say(f"{peripheral.device.name}: button pressed for {seconds:g} s, {peripheral.device.state}")
+        self._tell(f"{peripheral.device.name}: button pressed for {seconds:g} s, {peripheral.device.state}")
 
     async def follow(self, peripheral: Peripheral, incidents: tuple[Incident, ...]) -> None:
         """Let the incidents of a scenario happen, counted from the first START."""
@@ -109,9 +112,9 @@ class Rollers:
             try:
                 faults.inject(peripheral, incident.fault, **incident.arguments)
             except FaultError as error:
-                say(f"{peripheral.device.name}: {incident.fault.title} did not happen: {error}")
+                self._tell(f"{peripheral.device.name}: {incident.fault.title} did not happen: {error}")
             else:
-                say(f"{peripheral.device.name}: {incident.fault.title}")
+                self._tell(f"{peripheral.device.name}: {incident.fault.title}")
 
 
 async def run(

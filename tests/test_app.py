@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from roller_host.app import DEMO, Options
-from roller_host.feed import DashboardSession
 from roller_host.dashboard.session import Rollers, Snapshot
+from roller_host.feed import DashboardSession
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.sessions.source import open_source
 from roller_host.signal.estimates import Estimates

@@ -275,7 +275,12 @@ def test_swapped_packets_are_a_gap_and_a_late_one():
     i, j = stream_indexes(all_records)[60:62]
     all_records[i], all_records[j] = all_records[j], all_records[i]
     summary = summary_of(all_records)
-    assert (summary["gaps"], summary["lost_packets"], summary["late_packets"]) == (1, 1, 1)
+    assert (summary["gaps"], summary["late_packets"], summary["backfilled_packets"], summary["lost_packets"]) == (
+        1,
+        1,
+        1,
+        0,
+    )
 
 
 # --- Learning about the device ----------------------------------------------------------------------------------------

@@ -73,3 +73,21 @@ async def visit(
     finally:
         await connection.close()
         enter(LinkPhase.OFF)
+
+
+async def forget_keys(radio: Radio, target: str, scan_s: float = 4.0) -> bool:
+    """Drop the keys of a roller, so that it is paired anew; False when it is not in sight.
+
+    Where a system does not let a program do that, nothing happens.
+
+    Raises
+    ------
+    NoBluetoothError
+        When there is no working Bluetooth.
+    """
+    wanted = Wanted.named(target)
+    for found in await radio.scan(scan_s, until=wanted.matches):
+        if wanted.matches(found):
+            await Connection(radio, found, LinkTimes(), lambda *_: None, lambda _: None).unpair()
+            return True
+    return False

@@ -35,6 +35,8 @@ class KnownRoller:
     """When it was connected last, ISO 8601 with its time zone."""
     security_mode: int = 0
     """See ``layout.SECURITY_MODES``."""
+    at_start: bool = False
+    """To be connected to when the dashboard opens; true for one at most."""
 
     @property
     def title(self) -> str:
@@ -72,7 +74,7 @@ def _save(rollers: Iterable[KnownRoller], path: Path | None) -> None:
 
 
 def remember(roller: KnownRoller, path: Path | None = None) -> None:
-    """Note that a roller was connected; the name that its owner gave it stays.
+    """Note that a roller was connected; what its owner chose for it stays.
 
     Raises
     ------
@@ -81,8 +83,9 @@ def remember(roller: KnownRoller, path: Path | None = None) -> None:
     """
     others = [known for known in load(path) if known.device_id != roller.device_id]
     before = [known for known in load(path) if known.device_id == roller.device_id]
-    own_name = roller.own_name or (before[0].own_name if before else "")
-    _save([replace(roller, own_name=own_name), *others], path)
+    if before:
+        roller = replace(roller, own_name=roller.own_name or before[0].own_name, at_start=before[0].at_start)
+    _save([roller, *others], path)
 
 
 def rename(device_id: str, own_name: str, path: Path | None = None) -> None:
@@ -100,6 +103,17 @@ def rename(device_id: str, own_name: str, path: Path | None = None) -> None:
     if device_id not in [roller.device_id for roller in known]:
         raise SessionError(f"no roller {device_id} is known: connect to it once")
     _save([replace(one, own_name=own_name) if one.device_id == device_id else one for one in known], path)
+
+
+def connect_at_start(device_id: str | None, path: Path | None = None) -> None:
+    """Choose the roller to connect to when the dashboard opens; None for none.
+
+    Raises
+    ------
+    SessionError
+        When the file cannot be written.
+    """
+    _save([replace(roller, at_start=roller.device_id == device_id) for roller in load(path)], path)
 
 
 def forget(device_id: str, path: Path | None = None) -> None:
