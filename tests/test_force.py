@@ -108,6 +108,13 @@ def test_roller_turned_over_in_the_air_reads_nearly_nothing(axis, lever_z_m):
     assert np.abs(force_n).max() < 0.1
 
 
+def test_roller_rocked_quickly_in_the_air_reads_nearly_nothing():
+    swing_rad = 0.25 * np.sin(2 * np.pi * 3.0 * np.arange(round(3 * FS_HZ)) / FS_HZ)
+    samples = made_samples(Rotation.from_rotvec(np.outer(swing_rad, (1, 0, 0))))
+    assert np.ptp(samples.cell_n) > 0.5
+    assert np.abs(estimated(samples).force_n[round(1.0 * FS_HZ) :]).max() < 0.035
+
+
 def test_force_axis_is_the_calibrations_where_it_has_one():
     axis = np.array([0.1, -0.2, -0.97])
     record = MODEL.calibration._replace(axis_x=0.1, axis_y=-0.2, axis_z=-0.97)

@@ -304,7 +304,7 @@ def strokes_up_and_down(n_strokes, length_m, stroke_s):
 
 
 def part(samples, rows):
-    return StrokeInput(*(column[rows] for column in samples))
+    return StrokeInput(*(column[rows] for column in samples[:-1]))
 
 
 def in_blocks(samples, length):

@@ -12,7 +12,7 @@ import numpy as np
 from firmware_protocol.zones import place_at
 from roller_host.signal.comfort import Band, Comfort, ComfortParams, ComfortState, Cue, Felt, band_of, comfort_step
 from roller_host.signal.estimates import Estimates
-from roller_host.signal.force import UNKNOWN_ZERO_N, ForceParams, ForceState, force_step
+from roller_host.signal.force import UNKNOWN_ZERO_N, ForceParams, ForceState, force_step, pitch_gain
 from roller_host.signal.force import after_gap as force_after_gap
 from roller_host.signal.inertial import InertialParams, InertialState, inertial_step
 from roller_host.signal.orientation import orientation_step, restart
@@ -146,6 +146,7 @@ def signal_step(
         comfort,
         where.settled,
         where.confidence,
+        pitch_gain(params.force),
     )
     stroke_state, inertial_state = state.strokes, state.inertial
     if model.has_encoder:

@@ -133,6 +133,11 @@ def after_gap(state: ForceState) -> ForceState:
     return ForceState(zero_n=state.zero_n, zero_s=state.zero_s, highest_n=state.highest_n)
 
 
+def pitch_gain(params: ForceParams) -> float:
+    """Force on the skin over that along the cell's axis, for the usual pitch of the handle."""
+    return 1.0 / math.cos(math.radians(params.pitch_deg))
+
+
 def force_axis(model: DeviceModel) -> tuple[float, float, float]:
     """Unit vector of the load cell's axis, body frame: as the calibration says, else the press direction."""
     record = model.calibration
@@ -240,7 +245,7 @@ def force_step(
     state = state._replace(cell_zi=cell_zi, head_zi=head_zi, last_m_s=last_m_s)
     columns = (samples.t_s, load_n, spin, rolled_m, saturated)
     (zeros, seen), state = _follow_zero(params, state, columns, fs_hz)
-    gain = 1.0 / math.cos(math.radians(params.pitch_deg))
+    gain = pitch_gain(params)
     zero_n, zero_s = np.array(zeros), np.array(seen)
     raw_n, force_n = (samples.cell_n - head_n - zero_n) * gain, (load_n - zero_n) * gain
     zero_found = np.isfinite(zero_s)

@@ -115,6 +115,12 @@ class Path(NamedTuple):
     length_sigma_m: float
     flatness: float
     """Sine of the angle between normal and face-up: near 0 the direction is ill defined."""
+    pitch: float
+    """Tangent of the handle's pitch against the skin, half way."""
+    pitch_per_m: float
+    """Its change along the axle's way, 1/m."""
+    pitch_variance: float
+    """Of the pitch half way: squared standard uncertainty."""
 
 
 class GripState(NamedTuple):
@@ -433,7 +439,16 @@ def path_of(evidence: Evidence, grip: tuple[NDArray[np.float64], NDArray[np.floa
     angle_sigma, length_sigma = np.sqrt(np.maximum(variances, 0.0)).tolist()
     normal = _normals(evidence, values[np.newaxis])[0]
     flatness = math.sqrt(max(1.0 - float(normal @ evidence.up) ** 2, 0.0))
-    return Path(math.degrees(angles[0]), math.degrees(angle_sigma), float(lengths[0]), length_sigma, flatness)
+    return Path(
+        math.degrees(angles[0]),
+        math.degrees(angle_sigma),
+        float(lengths[0]),
+        length_sigma,
+        flatness,
+        float(values[2]),
+        evidence.turn_per_m + float(values[3]),
+        float(covariance[2, 2]),
+    )
 
 
 def _normals(evidence: Evidence, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -128,6 +128,8 @@ class StrokeInput(NamedTuple):
     """Settled places (see ``zones.Zones``)."""
     place_confidence: NDArray[np.float64]
     """Their probability."""
+    pitch_gain: float = 1.0
+    """What ``force_n`` was multiplied by for the usual pitch of the handle."""
 
 
 class Detected(NamedTuple):
@@ -167,7 +169,7 @@ def stroke_step(
     rows, speed, state = _rows(params, model, state, samples, fs_hz)
     contact = [c is not Comfort.NO_CONTACT for c in samples.comfort]
     before = _held(params, state.grip)
-    cutter = _Cutter(params, model, state, rows, fs_hz)
+    cutter = _Cutter(params, model, state, rows, samples.pitch_gain, fs_hz)
     state = cutter.run(contact, state)
     direction = np.full(len(rows), np.nan)
     speed = np.where(contact, speed, 0.0)
@@ -264,9 +266,15 @@ class _Cutter:
     """
 
     def __init__(
-        self, params: StrokeParams, model: DeviceModel, state: StrokeState, rows: NDArray[np.float64], fs_hz: float
+        self,
+        params: StrokeParams,
+        model: DeviceModel,
+        state: StrokeState,
+        rows: NDArray[np.float64],
+        pitch_gain: float,
+        fs_hz: float,
     ) -> None:
-        self._params, self._model, self._fs_hz = params, model, fs_hz
+        self._params, self._model, self._fs_hz, self._pitch_gain = params, model, fs_hz, pitch_gain
         self._blocks = (*state.blocks, rows)
         self._n_old = sum(map(len, state.blocks))
         self._begin, self._extreme, self._sign, self._lifted = state.begin, state.extreme, state.sign, state.lifted
@@ -331,7 +339,7 @@ class _Cutter:
         path = path_of(said, grip, self._model.geometry.roller_radius_m)
         begin_s, end_s = _ends_s(self._params, rows, span, moved, lifted=self._lifted)
         begin_s, self._ended_s = max(begin_s, self._ended_s), end_s
-        self.strokes.append(_stroke(self._params, rows, moved, (begin_s, end_s), path))
+        self.strokes.append(_stroke(self._params, rows, moved, (begin_s, end_s), path, self._pitch_gain))
         self.evidence.append(said)
         self.changes.append((decided - self._n_old, self._grip))
         self._lifted = False
@@ -407,7 +415,12 @@ def _ends_s(
 
 
 def _stroke(
-    params: StrokeParams, rows: NDArray[np.float64], moved: tuple[int, int], ends_s: tuple[float, float], path: Path
+    params: StrokeParams,
+    rows: NDArray[np.float64],
+    moved: tuple[int, int],
+    ends_s: tuple[float, float],
+    path: Path,
+    pitch_gain: float,
 ) -> Stroke:
     """Sum up one stroke."""
     begin_s, end_s = ends_s
@@ -415,6 +428,7 @@ def _stroke(
     place = int(rows[-1, _PLACE])  # where it was decided: all of the stroke was seen by then
     zone, side = place_at(place)
     way_m = abs(float(inner[-1, _WAY] - inner[0, _WAY]))
+    t_s, force_n = _pressed(rows, moved, ends_s, path, pitch_gain)
     speeds = np.abs(np.diff(inner[:, _WAY])) / np.diff(inner[:, _T])
     stroke = Stroke(
         begin_s=begin_s,
@@ -428,8 +442,8 @@ def _stroke(
         outward_deg=math.nan,
         speed_m_s=way_m / max(end_s - begin_s, 1e-3),
         speed_peak_m_s=float(speeds.max()),
-        force_n=float(inner[:, _FORCE].mean()),
-        force_peak_n=peak_n(inner[:, _T], inner[:, _FORCE]),
+        force_n=float(force_n.mean()),
+        force_peak_n=peak_n(t_s, force_n),
         force_sigma_n=float(inner[:, _SIGMA].mean()),
         in_band_ratio=float(inner[:, _IN_BAND].mean()),
         zone=zone,
@@ -437,6 +451,17 @@ def _stroke(
         zone_confidence=float(rows[-1, _PLACE_CONFIDENCE]),
     )
     return _along(params, stroke, path)
+
+
+def _pressed(
+    rows: NDArray[np.float64], moved: tuple[int, int], ends_s: tuple[float, float], path: Path, pitch_gain: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Time and force of each sample of the whole stroke, by the pitch that it had instead of the usual one."""
+    first, last = np.searchsorted(rows[:, _T], ends_s).tolist()
+    rows, middle_m = rows[min(first, moved[0]) : max(last, moved[1]) + 1], rows[list(moved), _WAY].mean()
+    pitch = path.pitch + path.pitch_per_m * (rows[:, _WAY] - middle_m)
+    # The cell feels F cos(pitch), and 1 / cos = sqrt(1 + tan^2).
+    return rows[:, _T], rows[:, _FORCE] / pitch_gain * np.sqrt(1 + pitch * pitch + path.pitch_variance)
 
 
 def _along(params: StrokeParams, stroke: Stroke, path: Path) -> Stroke:
