@@ -16,6 +16,7 @@ from roller_host.signal.core import SignalParams, SignalState, after_gap, signal
 from roller_host.signal.estimates import Gap
 from roller_host.signal.orientation import orientation_step, restart
 from roller_host.signal.timebase import TimebaseState, timebase_step
+from simulator.body.hand import Habits
 
 MODEL = DeviceModel()
 G = 9.80665
@@ -289,6 +290,25 @@ def test_strokes_are_found_and_none_is_made_up(scored):
     true, found, pairs = scored
     assert len(true) > 100
     assert (len(true) - len(pairs)) + (len(found) - len(pairs)) <= 0.03 * len(true)
+
+
+def test_a_quick_roller_that_stops_on_the_skin_does_not_turn_back():
+    made = session(2, SECONDS, Habits(speed_m_s=(0.25, 0.4), reciprocating=0.0, pitch_deg=8.0))
+    pipeline, estimates = run(made.records)
+    t_s, contact = joined(estimates, "t_s"), joined(estimates, "contact")
+    decided = np.searchsorted(t_s, [stroke.decided_s - 1e-6 for stroke in pipeline.totals.strokes])
+    assert len(decided) > 30
+    assert contact[decided].sum() <= 1
+
+
+def test_quick_reversals_are_decided_early():
+    late_s = []
+    for seed in SEEDS[:2]:
+        made = session(seed, SECONDS, Habits(speed_m_s=(0.15, 0.4), reciprocating=1.0, dwell_s=(0.0, 0.0)))
+        pairs = match_strokes(true_strokes(made, SECONDS - 1), run(made.records)[0].totals.strokes)
+        late_s += [found.decided_s - true.end_s for true, found in pairs]
+    assert len(late_s) > 100
+    assert np.median(late_s) < 0.024
 
 
 def test_strokes_begin_and_end_when_they_did(scored):

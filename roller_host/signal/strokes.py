@@ -43,9 +43,14 @@ class StrokeParams:
     follow_s: float = 0.02
     """Time constant with which the followed way trusts the encoder over the accelerometer, s. Raising it rejects
     encoder jitter and lets vibration in."""
-    reversal_m: float = 0.5e-3
+    pitch: float = -0.15
+    """Usual pitch of the handle against the skin, tangent: the grip is held off the skin by the fingers around it."""
+    reversal_m: float = 0.6e-3
     """The roller has turned back once it is this far from its extreme, m. Raising it rejects jitter and finds
     reversals later."""
+    ahead_s: float = 0.012
+    """or will be after this time at its present speed, s. Raising it finds quick reversals earlier, and trembling at
+    rest is taken for one."""
     shortest_m: float = 0.012
     """Shorter movements are no strokes, m."""
     edge_m: float = 0.3e-3
@@ -68,7 +73,7 @@ class StrokeParams:
 _MARGIN = 4  # samples around a stroke that its regression may use
 _T, _PATH, _WAY, _RATE, _ACC, _AXES, _UP = 0, 1, 2, slice(3, 6), slice(6, 9), slice(9, 18), slice(18, 21)
 _FORCE, _SIGMA, _IN_BAND, _PLACE, _PLACE_CONFIDENCE = 21, 22, 23, 24, 25
-_COLUMNS = 26
+_AHEAD, _COLUMNS = 26, 27
 
 
 class StrokeState(NamedTuple):
@@ -78,6 +83,8 @@ class StrokeState(NamedTuple):
     """Last values of the axle's way as followed, as many as the shown speed needs."""
     speed_m_s: float = 0.0
     """Speed as followed."""
+    gain_m_s2: float = 0.0
+    """Last acceleration along the rolling direction."""
     turned_rad: float = 0.0
     """Turn of the handle about the axle since the beginning."""
     blocks: tuple[NDArray[np.float64], ...] = ()
@@ -198,45 +205,58 @@ def _rows(
         axes = np.einsum("nij,jk->nik", axes, basis)
     # With what was before as its first value, the sum has the same bits however the samples are divided.
     turned = np.cumsum(np.concatenate([[state.turned_rad], rate[:, 0] / fs_hz]))
-    way = (samples.roll_rad - turned[1:]) * model.geometry.roller_radius_m
+    # Half of the last addend lies behind the sample.
+    way = (samples.roll_rad - turned[1:] + rate[:, 0] / (2 * fs_hz)) * model.geometry.roller_radius_m
     # Of the axle, along the rolling direction; the lever's angular acceleration acts across it.
     spin = rate[:, 1] * (np.einsum("ij,j->i", rate, lever)) - lever[1] * np.einsum("ij,ij->i", rate, rate)
     gain = acc[:, 1] + spin - GRAVITY_M_S2 * axes[:, 2, 1]
     n_past = max(round(params.speed_s * fs_hz), 1)
     past = state.way_m or (float(way[0]),) * n_past
-    followed, last_m_s = _follow(params, (past[-1], state.speed_m_s), way.tolist(), gain.tolist(), fs_hz)
+    start = past[-1], state.speed_m_s, state.gain_m_s2
+    followed, ahead, (last_m_s, last_m_s2) = _follow(
+        params, start, (way.tolist(), gain.tolist(), (params.pitch * rate[:, 0]).tolist()), fs_hz
+    )
     track = np.array([*past, *followed])
     speed = (track[n_past:] - track[:-n_past]) * (fs_hz / n_past)
     rows = np.empty((n, _COLUMNS))
     rows[:, _T], rows[:, _PATH], rows[:, _WAY] = samples.t_s, way, followed
-    rows[:, _RATE] = rate
+    rows[:, _RATE], rows[:, _AHEAD] = rate, ahead
     rows[:, _ACC], rows[:, _AXES] = acc, axes.reshape(n, 9)
     rows[:, _UP], rows[:, _FORCE], rows[:, _SIGMA] = samples.up, samples.force_n, samples.force_sigma_n
     rows[:, _IN_BAND] = [c is Comfort.COMFORTABLE for c in samples.comfort]
     rows[:, _PLACE], rows[:, _PLACE_CONFIDENCE] = samples.places, samples.place_confidence
     way_m = tuple(track[len(track) - n_past :].tolist())
-    return rows, speed, state._replace(way_m=way_m, speed_m_s=last_m_s, turned_rad=float(turned[-1]))
+    state = state._replace(way_m=way_m, speed_m_s=last_m_s, gain_m_s2=last_m_s2, turned_rad=float(turned[-1]))
+    return rows, speed, state
 
 
 def _follow(
-    params: StrokeParams, start: tuple[float, float], way_m: list[float], gain_m_s2: list[float], fs_hz: float
-) -> tuple[list[float], float]:
+    params: StrokeParams, start: tuple[float, float, float], columns: tuple[list[float], ...], fs_hz: float
+) -> tuple[list[float], list[float], tuple[float, float]]:
     """Follow the way without delay: the accelerometer foretells, the encoder corrects.
 
-    A steady-state Kalman filter (alpha-beta filter) with both poles at the same place.
+    A steady-state Kalman filter (alpha-beta filter) with both poles at the same place. Between two samples the
+    acceleration is a straight line: a constant one overshoots where a quick stroke stops. ``start``
+    is way, speed and acceleration before, ``columns`` are measured way, acceleration along the rolling direction, and
+    pitch times turn (1/s): that times the speed is acceleration across the way, brought into it by the handle's turn.
+    Returns the way as followed, the same ``params.ahead_s`` later, and the next speed and acceleration.
     """
     kept = math.exp(-1 / (params.follow_s * fs_hz))
     alpha, beta = 1 - kept**2, (1 - kept) ** 2 * fs_hz
-    position, speed = start
+    position, speed, before = start
     followed: list[float] = []
-    for measured, gain in zip(way_m, gain_m_s2, strict=True):
-        position += (speed + 0.5 * gain / fs_hz) / fs_hz
-        speed += gain / fs_hz
+    ahead: list[float] = []
+    for measured, felt, bend in zip(*columns, strict=True):
+        gain = felt - bend * speed
+        position += (speed + (before / 3 + gain / 6) / fs_hz) / fs_hz
+        speed += 0.5 * (before + gain) / fs_hz
+        before = gain
         wrong = measured - position
         position += alpha * wrong
         speed += beta * wrong
         followed.append(position)
-    return followed, speed
+        ahead.append(position + params.ahead_s * speed)
+    return followed, ahead, (speed, before)
 
 
 def _held(params: StrokeParams, grip: GripState) -> tuple[float, float]:
@@ -288,17 +308,17 @@ class _Cutter:
     def run(self, contact: list[bool], state: StrokeState) -> StrokeState:
         """Go through the block."""
         rows = self._blocks[-1]
-        times = zip(contact, rows[:, _WAY].tolist(), rows[:, _T].tolist(), strict=True)
-        for i, (touches, way_m, t_s) in enumerate(times, self._n_old):
+        times = zip(contact, *rows[:, [_WAY, _AHEAD, _T]].T.tolist(), strict=True)
+        for i, (touches, way_m, ahead_m, t_s) in enumerate(times, self._n_old):
             if touches:
-                self._touch(i, way_m, t_s)
+                self._touch(i, way_m, ahead_m, t_s)
             else:
                 if i > self._begin:
                     self._close(i - 1, i)
                 self._begin, self._extreme, self._sign, self._lifted = i + 1, i + 1, 0, True
         return self._rest(state)
 
-    def _touch(self, i: int, way_m: float, t_s: float) -> None:
+    def _touch(self, i: int, way_m: float, ahead_m: float, t_s: float) -> None:
         params = self._params
         if i == self._begin:
             self._begin_s, self._far_m = t_s, way_m
@@ -307,7 +327,7 @@ class _Cutter:
             self._sign, self._extreme, self._far_m = (1 if moved > 0 else -1), i, way_m
         elif self._sign * moved > 0:
             self._extreme, self._far_m = i, way_m
-        elif self._sign and -self._sign * moved > params.reversal_m:
+        elif self._sign and self._sign * (self._far_m - ahead_m) > params.reversal_m:
             self._close(self._extreme, i)
             self._begin, self._begin_s = self._extreme, float(self._span(self._extreme, self._extreme)[0, _T])
             self._extreme, self._far_m, self._sign = i, way_m, -self._sign
