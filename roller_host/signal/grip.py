@@ -52,7 +52,7 @@ class GripParams:
     means: tuple[float, ...] = (0.0, -0.1, 0.99, 0.0, 0.0)
     """Expected skew, pitch and scale of a person with a roller; deviations of skew and pitch in one grip. The grip is
     held off the skin."""
-    spreads: tuple[float, ...] = (0.04, 0.08, 0.025, 0.10, 0.10)
+    spreads: tuple[float, ...] = (0.04, 0.08, 0.025, 0.12, 0.10)
     """How far they lie apart."""
     stroke_spreads: tuple[float, ...] = (0.035, 0.04, 0.026, 0.7)
     """How far skew, scale (slip), pitch and curvature of single strokes lie from those of their grip."""

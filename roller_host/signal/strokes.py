@@ -368,7 +368,10 @@ class _Cutter:
         model, (begin, end) = self._model, moved
         first = max(begin - _MARGIN, span[0] if self._lifted else 0)
         near = rows[first : end + 1 + _MARGIN]
-        passage = Passage(near[:, _PATH], near[:, _RATE], near[:, _ACC], near[:, _AXES].reshape(-1, 3, 3), near[:, _UP])
+        axes, turn = near[:, _AXES].reshape(-1, 3, 3), near[:, np.newaxis, _RATE] / (2 * self._fs_hz)
+        # As it integrates whole periods, the orientation is half a period ahead: turned back.
+        axes = axes - np.cross(axes, turn)
+        passage = Passage(near[:, _PATH], near[:, _RATE], near[:, _ACC], axes, near[:, _UP])
         lever_m = model.lever_along_m
         said = gather(self._params.grip, passage, (begin - first, end - first), lever_m, self._fs_hz)
         radius_m = model.geometry.roller_radius_m
