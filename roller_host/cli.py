@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roller_host import __version__
+from roller_host.terminal import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,6 +146,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_device(dashboard)
     dashboard.add_argument("--theme", choices=("system", "light", "dark"), default="system")
     dashboard.add_argument("--seconds", type=_seconds, help="close by itself after this time")
+
+    doctor = add("doctor", "check Bluetooth, packages, display and disk, and say what to do")
+    doctor.add_argument("--radio", default="native", metavar="RADIO", help=f"{RADIOS} (default: native)")
+    doctor.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
     return parser
 
 
@@ -154,13 +159,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.command == "demo" and arguments.json and not arguments.headless:
         parser.error("demo --json goes with --headless: a window prints nothing")
+    if arguments.command == "doctor":
+        # Must run even where packages that the other commands need are missing or broken.
+        from roller_host.doctor.report import run_doctor  # noqa: PLC0415
+
+        return guarded(lambda: run_doctor(arguments.radio, as_json=arguments.json))
     try:
         from roller_host import commands  # noqa: PLC0415 - heavy; help must not wait for it
     except KeyboardInterrupt:
         return 130
 
     commands.quiet_libraries()
-    return commands.guarded(lambda: _run(arguments, commands))
+    return guarded(lambda: _run(arguments, commands))
 
 
 def _run(arguments: argparse.Namespace, commands: ModuleType) -> int:

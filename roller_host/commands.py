@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
-import traceback
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from firmware_protocol.codec import ProtocolError
@@ -22,18 +19,16 @@ from roller_host.link.states import BadRadioError
 from roller_host.link_commands import run_fetch, run_headless, run_identify, run_rollers, run_scan
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.errors import SessionError
-from roller_host.sessions.folder import already_there, data_folder
+from roller_host.sessions.folder import already_there
 from roller_host.sessions.source import open_source
 from roller_host.terminal import BAD_INPUT, Progress, exit_code, finish, say_assumed, status_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = [
     "DEMO",
     "Options",
-    "guarded",
     "quiet_libraries",
     "run_analyse",
     "run_dashboard",
@@ -45,10 +40,6 @@ __all__ = [
     "run_scan",
 ]
 
-INTERNAL = 1
-INTERRUPTED = 130
-"""What shells expect of a program that Ctrl-C ended before its work was done."""
-
 
 def quiet_libraries() -> None:
     """Keep the libraries' own warnings off the terminal: what matters of them reaches the person as a sentence."""
@@ -57,29 +48,6 @@ def quiet_libraries() -> None:
     logging.getLogger("bleak").setLevel(logging.CRITICAL)
     # Bumble raises in the event loop when an answer comes to a request that was just given up.
     logging.getLogger("asyncio").addFilter(lambda entry: "Host.on_packet" not in entry.getMessage())
-
-
-def guarded(command: Callable[[], int]) -> int:
-    """Run a command; a mistake of ours in it becomes a sentence and a file to report, never a traceback."""
-    try:
-        return command()
-    except KeyboardInterrupt:
-        sys.stderr.write("\nroller-host: stopped\n")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python must not complain about it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:  # noqa: BLE001 - the top of the program, from where it reaches the person
-        path = data_folder() / "last-error.txt"
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(traceback.format_exc(), encoding="utf-8")
-        sys.stderr.write(
-            f"roller-host: something went wrong inside the program ({type(error).__name__}: {error}). What was "
-            f"recorded is safe. Please report it with the file {path}\n"
-        )
-        return INTERNAL
 
 
 def run_replay(path: Path, options: Options) -> int:

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What the commands write: a line that says how it goes, and how it ended."""
+"""What the commands write: a line that says how it goes, and how it ended. Needs no packages but our own."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
+import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from firmware_protocol.codec import VersionError
@@ -14,13 +17,41 @@ from firmware_protocol.zones import place_name
 from roller_host.link.states import LinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from roller_host.pipeline import Pipeline
     from roller_host.signal.estimates import Stroke
 
+INTERNAL = 1
 BAD_INPUT = 2
 INCOMPATIBLE = 5
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended before its work was done."""
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; a mistake of ours in it becomes a sentence and a file to report, never a traceback."""
+    try:
+        return command()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nroller-host: stopped\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python must not complain about it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the top of the program, from where it reaches the person
+        from roller_host.sessions.folder import data_folder  # noqa: PLC0415 - needs a package that may be missing
+
+        path = data_folder() / "last-error.txt"
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(traceback.format_exc(), encoding="utf-8")
+        sys.stderr.write(
+            f"roller-host: something went wrong inside the program ({type(error).__name__}: {error}). What was "
+            f"recorded is safe. Please report it with the file {path}\n"
+        )
+        return INTERNAL
 
 
 class Progress:

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from sim import session
 
-from roller_host import cli, commands
+from roller_host import cli, terminal
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.capture import header_line, record_line
 from roller_host.signal.record import Record
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("numpy", "scipy", "bleak", "bumble", "PySide6", "pyqtgraph", "vqf", "platformdirs", "sqlite3", "asyncio")
-COMMANDS = ("demo", "scan", "stream", "record", "replay", "analyse", "dashboard")
+COMMANDS = ("demo", "scan", "stream", "record", "replay", "analyse", "dashboard", "doctor")
 KEYS = ("packets", "gaps", "lost_packets", "strokes", "contact_s", "force_mean_n", "rate_hz", "recording")
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
@@ -348,7 +348,7 @@ def test_a_mistake_in_the_program_becomes_a_sentence_and_a_report(tmp_path, monk
     def fail():
         raise KeyError("of ours")
 
-    assert commands.guarded(fail) == 1
+    assert terminal.guarded(fail) == 1
 
     said = capsys.readouterr().err
     assert "KeyError" in said
@@ -360,7 +360,7 @@ def test_ctrl_c_in_a_replay_ends_without_a_traceback(capsys):
     def interrupted():
         raise KeyboardInterrupt
 
-    assert commands.guarded(interrupted) == 130
+    assert terminal.guarded(interrupted) == 130
     assert "Traceback" not in capsys.readouterr().err
 
 
