@@ -126,7 +126,7 @@ def chain_of(stay: float, elsewhere: float, routine: tuple[GuidedPlace, ...]) ->
         free-hand.
     """
     n_free = N_PLACES + 1
-    phases = [max(min(_PHASES, round(step.contacts)), 1) for step in routine]
+    phases = [_phases(step.contacts) for step in routine]
     begins = np.cumsum([0, *phases]).tolist()
     n_guided = begins[-1]
     steps = np.repeat([step.place for step in routine], phases).astype(np.int64)
@@ -148,25 +148,34 @@ def chain_of(stay: float, elsewhere: float, routine: tuple[GuidedPlace, ...]) ->
 
 _SURE = 0.6
 """A contact teaches from this probability of its place on."""
-_PHASES = 6
-"""A step of a routine is as many states in a row: its number of contacts spreads by 40 % about the one asked for."""
-_STRAY, _RETURN, _SKIP, _STRAY_FIRST = 0.004, 0.1, 0.006, 0.1
-"""Probabilities, at each contact, to leave the routine, to come back to it, to leave out a step or more, and to begin
-outside it."""
+_SPREAD = 0.25
+"""Standard deviation of the number of contacts of a step, as a share of the number asked for."""
+_STRAY, _RETURN, _STRAY_FIRST = 0.0005, 0.1, 0.1
+"""Probabilities to leave the routine and to come back to it, at each contact, and to begin outside it."""
+_SKIP = 0.03
+"""Probability that a step is left for another one than the next."""
+
+
+def _phases(contacts: float) -> int:
+    """States in a row that a step of a routine is: as many leave the spread of its contacts at `_SPREAD`."""
+    return max(round(1 / (_SPREAD**2 + 1 / max(contacts, 1.0))), 1)
 
 
 def _onward(begins: list[int], i: int, contacts: float, free: NDArray[np.float64]) -> NDArray[np.float64]:
     """Transitions from the states of step ``i``: stay, the next, rarely a later step or off the routine."""
     n_phases, n_guided = begins[i + 1] - begins[i], begins[-1]
-    later = begins[i + 2 : -1]
     onward = np.zeros((n_phases, n_guided + len(free)))
     onward[:, n_guided:] = _STRAY * free
-    onward[:, later] = _SKIP * _falling(len(later))
-    going = 1 - float(onward[0].sum())
+    going = 1 - _STRAY
     leave = min(n_phases / max(contacts, 1.0), 0.9)
     for phase, state in enumerate(range(begins[i], begins[i + 1])):
         onward[phase, state] += going * (1 - leave)
         onward[phase, min(state + 1, n_guided - 1)] += going * leave
+    later = begins[i + 2 : -1]
+    if later:
+        skipped = onward[-1, begins[i + 1]] * _SKIP
+        onward[-1, begins[i + 1]] -= skipped
+        onward[-1, later] += skipped * _falling(len(later))
     return onward
 
 
