@@ -90,9 +90,13 @@ class PlacingParams:
     """Error of a position carried along the skin, as a share of the way: skew and slip."""
     drift_deg: float = 4.0
     """Heading error that a minute of drift of the gyroscope adds."""
-    turn_deg: float = 6.0
+    rate_deg_s: float = 0.12
+    """Offset of the gyroscope about the vertical, deg/s: the heading error grows by it evenly."""
+    rate_s: float = 120.0
+    """How long that offset lasts, about, s."""
+    turn_deg: float = 10.0
     """How far the head is turned to a side."""
-    turn_s: float = 60.0
+    turn_s: float = 40.0
     """How long it stays there, about, s."""
     pose_deg: float = 3.0
     """Error of the heading that a start pose shows."""
@@ -150,9 +154,10 @@ _SURE = 0.6
 """A contact teaches from this probability of its place on."""
 _SPREAD = 0.25
 """Standard deviation of the number of contacts of a step, as a share of the number asked for."""
-_STRAY, _RETURN, _STRAY_FIRST = 0.0005, 0.1, 0.1
-"""Probabilities to leave the routine and to come back to it, at each contact, and to begin outside it."""
-_SKIP = 0.03
+_STRAY, _EARLY, _RETURN, _STRAY_FIRST = 0.0005, 0.002, 0.1, 0.1
+"""Probabilities to leave the routine, to leave a step before its end, and to come back to the routine, at each contact,
+and to begin outside it."""
+_OTHER = 0.1
 """Probability that a step is left for another one than the next."""
 
 
@@ -162,20 +167,21 @@ def _phases(contacts: float) -> int:
 
 
 def _onward(begins: list[int], i: int, contacts: float, free: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Transitions from the states of step ``i``: stay, the next, rarely a later step or off the routine."""
+    """Transitions from the states of step ``i``: stay, go on in it, to another step, rarely off the routine."""
     n_phases, n_guided = begins[i + 1] - begins[i], begins[-1]
-    onward = np.zeros((n_phases, n_guided + len(free)))
+    away = np.zeros(n_guided + len(free))
+    away[begins[i + 1 : -1][:1] or [n_guided - 1]] = 1 - _OTHER
+    others = [j for j in range(len(begins) - 1) if j not in (i, i + 1)]
+    near = np.power(3.0, -np.abs(np.array(others, dtype=np.float64) - (i + 1)))
+    away[[begins[j] for j in others]] = _OTHER * (near / max(near.sum(), 1e-300) + 1 / max(len(others), 1)) / 2
+    away /= away.sum()
+    onward = _EARLY * np.tile(away, (n_phases, 1))
     onward[:, n_guided:] = _STRAY * free
-    going = 1 - _STRAY
+    going = 1 - _STRAY - _EARLY
     leave = min(n_phases / max(contacts, 1.0), 0.9)
-    for phase, state in enumerate(range(begins[i], begins[i + 1])):
-        onward[phase, state] += going * (1 - leave)
-        onward[phase, min(state + 1, n_guided - 1)] += going * leave
-    later = begins[i + 2 : -1]
-    if later:
-        skipped = onward[-1, begins[i + 1]] * _SKIP
-        onward[-1, begins[i + 1]] -= skipped
-        onward[-1, later] += skipped * _falling(len(later))
+    onward[np.arange(n_phases), begins[i] + np.arange(n_phases)] += going * (1 - leave)
+    onward[np.arange(n_phases - 1), begins[i] + 1 + np.arange(n_phases - 1)] += going * leave
+    onward[-1] += going * leave * away
     return onward
 
 
@@ -186,9 +192,10 @@ def _falling(n: int) -> NDArray[np.float64]:
 
 
 # State: contact point (3), heading error, pitch of the handle, turn of the head; then per zone azimuth and elevation of
-# the normal, and centre (3).
+# the normal, and centre (3); rate of the heading error.
 _HEADING, _PITCH, _TURN, _ZONES, _PER_ZONE = 3, 4, 5, 6, 5
-_N_STATE = _ZONES + _PER_ZONE * len(ZONES)
+_RATE = _ZONES + _PER_ZONE * len(ZONES)
+_N_STATE = _RATE + 1
 _COLUMNS = np.array([[*range(_ZONES), *(_ZONES + _PER_ZONE * z + i for i in range(_PER_ZONE))] for z in ZONE_OF])
 """States that a place's observation depends on, (15, 11)."""
 _PAIRS = _COLUMNS[:, :, np.newaxis] * _N_STATE + _COLUMNS[:, np.newaxis, :]
@@ -267,7 +274,7 @@ def first_belief(params: PlacingParams, chain: Chain) -> Belief:
     mean[:3], sd[:3] = np.array(START_MM) / 1000, np.array(START_SPREAD_MM) / 1000
     sd[_HEADING] = math.radians(params.pose_deg)
     mean[_PITCH], sd[_PITCH] = math.radians(params.pitch_deg), math.radians(params.pitch_sigma_deg)
-    sd[_TURN] = math.radians(params.turn_deg)
+    sd[_TURN], sd[_RATE] = math.radians(params.turn_deg), math.radians(params.rate_deg_s)
     for i, zone in enumerate(ZONES):
         at = _ZONES + _PER_ZONE * i
         sd[at : at + 2] = math.radians(params.person_deg)
@@ -314,12 +321,19 @@ def travelled(params: PlacingParams, belief: Belief, way_m: NDArray[np.float64],
     # A constant error a of the acceleration leaves a T^2 / 12 once the velocities at both ends fit.
     astray_m = min(params.air_m_s2 * air_s**2 / 12, _FARTHEST_M)
     cov[_EYE3, _EYE3] += params.air_m**2 + astray_m**2
+    mean[_HEADING] += mean[_RATE] * gone_s
+    cov[_HEADING] += cov[_RATE] * gone_s
+    cov[:, _HEADING] += cov[:, _RATE] * gone_s
     cov[_HEADING, _HEADING] += math.radians(params.drift_deg) ** 2 * gone_s / 60
-    kept = math.exp(-gone_s / params.turn_s)
-    mean[_TURN] *= kept
-    cov[_TURN] *= kept
-    cov[:, _TURN] *= kept
-    cov[_TURN, _TURN] += (1 - kept**2) * math.radians(params.turn_deg) ** 2
+    for state, sigma_deg, lasting_s in (
+        (_TURN, params.turn_deg, params.turn_s),
+        (_RATE, params.rate_deg_s, params.rate_s),
+    ):
+        kept = math.exp(-gone_s / lasting_s)
+        mean[state] *= kept
+        cov[state] *= kept
+        cov[:, state] *= kept
+        cov[state, state] += (1 - kept**2) * math.radians(sigma_deg) ** 2
     return _on_body(Belief(mean, cov, belief.weights))
 
 
