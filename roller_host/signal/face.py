@@ -33,17 +33,19 @@ class Landmark(NamedTuple):
     """How far the middles of strokes lie from it, standard deviation."""
     between_mm: float
     """How far it differs between people, standard deviation."""
+    between_deg: float
+    """How far its normal does, standard deviation: more where the skin curves more."""
 
 
 LANDMARKS = {
-    "forehead": Landmark(22.0, 38.0, (28.0, 65.0, 85.0), (14.0, 12.0, 12.0), 12.0),
-    "temple": Landmark(72.0, 22.0, (68.0, 32.0, 45.0), (8.0, 12.0, 12.0), 12.0),
-    "eye": Landmark(36.0, 6.0, (38.0, 12.0, 80.0), (10.0, 8.0, 8.0), 10.0),
-    "cheek": Landmark(48.0, -12.0, (48.0, -22.0, 70.0), (12.0, 12.0, 12.0), 12.0),
-    "jaw": Landmark(62.0, -36.0, (50.0, -65.0, 45.0), (12.0, 12.0, 15.0), 12.0),
-    "under_chin": Landmark(35.0, -65.0, (28.0, -90.0, 45.0), (12.0, 8.0, 15.0), 15.0),
-    "neck": Landmark(85.0, -2.0, (55.0, -145.0, -5.0), (8.0, 25.0, 15.0), 25.0),
-    "decolletage": Landmark(0.0, 36.0, (0.0, -235.0, 50.0), (50.0, 25.0, 20.0), 30.0),
+    "forehead": Landmark(22.0, 38.0, (28.0, 65.0, 85.0), (14.0, 12.0, 12.0), 12.0, 4.0),
+    "temple": Landmark(72.0, 22.0, (68.0, 32.0, 45.0), (8.0, 12.0, 12.0), 12.0, 4.0),
+    "eye": Landmark(36.0, 6.0, (38.0, 12.0, 80.0), (10.0, 8.0, 8.0), 10.0, 4.0),
+    "cheek": Landmark(48.0, -12.0, (48.0, -22.0, 70.0), (12.0, 12.0, 12.0), 12.0, 4.0),
+    "jaw": Landmark(62.0, -36.0, (50.0, -65.0, 45.0), (12.0, 12.0, 15.0), 12.0, 4.0),
+    "under_chin": Landmark(35.0, -65.0, (28.0, -90.0, 45.0), (12.0, 8.0, 15.0), 15.0, 6.0),
+    "neck": Landmark(85.0, -2.0, (55.0, -145.0, -5.0), (8.0, 25.0, 15.0), 25.0, 10.0),
+    "decolletage": Landmark(0.0, 36.0, (0.0, -235.0, 50.0), (50.0, 25.0, 20.0), 30.0, 8.0),
 }
 """Zone -> estimate for an adult. Normals are estimates of this project, not measured. Centres follow from mean adult
 measures of ISO/TR 7250-2 and NASA-STD-3000 (head length 195 mm, head breadth 152 mm, face breadth 137 mm, menton to

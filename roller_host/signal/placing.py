@@ -70,8 +70,6 @@ class PlacingParams:
     """Probability that the next contact is at the same place, free-hand."""
     normal_deg: float = 8.0
     """Measured normal around a zone's own: where in the zone, how the handle is held."""
-    person_deg: float = 4.0
-    """A person's zone around the typical one."""
     pitch_deg: float = -6.0
     """How the handle is held against the skin, mean; not a standard deviation. Below 0 the grip is off the skin."""
     pitch_sigma_deg: float = 6.0
@@ -277,7 +275,7 @@ def first_belief(params: PlacingParams, chain: Chain) -> Belief:
     sd[_TURN], sd[_RATE] = math.radians(params.turn_deg), math.radians(params.rate_deg_s)
     for i, zone in enumerate(ZONES):
         at = _ZONES + _PER_ZONE * i
-        sd[at : at + 2] = math.radians(params.person_deg)
+        sd[at : at + 2] = math.radians(LANDMARKS[zone].between_deg)
         sd[at + 2 : at + 5] = LANDMARKS[zone].between_mm / 1000
     return Belief(mean, np.diag(sd**2), chain.first)
 
