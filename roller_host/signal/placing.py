@@ -240,6 +240,10 @@ class Belief(NamedTuple):
     cov: NDArray[np.float64]
     weights: NDArray[np.float64]
     """Probability of each state of the Markov model after the last contact."""
+    place: int = -1
+    """Place of the last contact."""
+    repeats: int = 0
+    """Contacts in a row taught by that place."""
 
 
 class Look(NamedTuple):
@@ -262,6 +266,8 @@ class _Fit(NamedTuple):
     """Observation matrices, (15, 5, 11)."""
     covariance: NDArray[np.float64]
     """Of the residuals, (15, 5, 5)."""
+    noise: NDArray[np.float64]
+    """Variances of the contact itself in that, (15, 5)."""
     log_likelihood: NDArray[np.float64]
     """(15,)."""
 
@@ -295,7 +301,7 @@ def before_face(params: PlacingParams, belief: Belief, off_rad: float, share: fl
     cov[:, :3] = 0.0
     mean[:3] = np.array(START_MM) / 1000
     cov[_EYE3, _EYE3] = (np.array(START_SPREAD_MM) / 1000) ** 2
-    return Belief(mean, cov, belief.weights)
+    return belief._replace(mean=mean, cov=cov)
 
 
 def travelled(params: PlacingParams, belief: Belief, way_m: NDArray[np.float64], air_s: float, gone_s: float) -> Belief:
@@ -341,14 +347,14 @@ def _on_body(belief: Belief) -> Belief:
     if cov[0, 0] < _LOST_M**2:
         return belief
     gain = cov[:, :3] @ np.linalg.inv(cov[:3, :3] + np.diag(_BODY_SPREAD_M**2))
-    return Belief(mean + gain @ (_BODY_M - mean[:3]), cov - gain @ cov[:3], belief.weights)
+    return belief._replace(mean=mean + gain @ (_BODY_M - mean[:3]), cov=cov - gain @ cov[:3])
 
 
 def lost(belief: Belief) -> Belief:
     """Belief when the roller was out of sight."""
     cov = belief.cov.copy()
     cov[_EYE3, _EYE3] += 1.0
-    return Belief(belief.mean, cov, belief.weights)
+    return belief._replace(cov=cov)
 
 
 def rolled(params: PlacingParams, belief: Belief, way_m: NDArray[np.float64]) -> Belief:
@@ -356,7 +362,7 @@ def rolled(params: PlacingParams, belief: Belief, way_m: NDArray[np.float64]) ->
     mean, cov = belief.mean.copy(), belief.cov.copy()
     mean[:3] += way_m
     cov[_EYE3, _EYE3] += params.slide**2 * float(np.einsum("i,i->", way_m, way_m))
-    return Belief(mean, cov, belief.weights)
+    return belief._replace(mean=mean, cov=cov)
 
 
 def next_weights(chain: Chain, belief: Belief, *, again: bool) -> NDArray[np.float64]:
@@ -394,17 +400,19 @@ def learned(belief: Belief, weighed: Weighed) -> Belief:
     """Belief after a contact."""
     probability, weights, fit = weighed
     k = int(np.argmax(probability))
-    mean, cov = belief.mean, belief.cov
+    mean, cov, _, place, repeats = belief
+    repeats = repeats + 1 if k == place else 1
     if k == ELSEWHERE:
         cov = cov.copy()
         cov[_EYE3, _EYE3] += 0.05**2  # perhaps it is the position that is wrong
     elif (share := float(probability[k])) > _SURE:
         seen = fit.matrix[k] @ cov[_COLUMNS[k]]
-        gain = np.linalg.solve(fit.covariance[k], seen).T
+        # Contacts in a row at one place err alike: the n-th says an n-th of what the first did.
+        gain = np.linalg.solve(fit.covariance[k] + (repeats - 1) * np.diag(fit.noise[k]), seen).T
         mean = mean + share * (gain @ fit.residual[k])
         cov = cov - share * (gain @ seen)
         cov = (cov + cov.T) / 2
-    return Belief(mean, cov, weights)
+    return Belief(mean, cov, weights, k, repeats)
 
 
 def drifted_rad(belief: Belief) -> float:
@@ -440,8 +448,9 @@ def _fit(params: PlacingParams, belief: Belief, look: Look) -> _Fit:
     residual[:, 1] += north * angle
     residual[:, 2:] += look.middle_m - CENTRES_M
     covariance = matrix @ belief.cov.take(_PAIRS) @ matrix.transpose(0, 2, 1)
-    covariance.reshape(N_PLACES, 25)[:, ::6] += _VARIANCES + _seen_variances(params, look.way_m)
-    return _Fit(residual, matrix, covariance, _log_likelihood(residual, covariance))
+    noise = _VARIANCES + _seen_variances(params, look.way_m)
+    covariance.reshape(N_PLACES, 25)[:, ::6] += noise
+    return _Fit(residual, matrix, covariance, noise, _log_likelihood(residual, covariance))
 
 
 def _seen_variances(params: PlacingParams, way_m: float) -> NDArray[np.float64]:
