@@ -184,9 +184,9 @@ def _onward(begins: list[int], i: int, contacts: float, free: NDArray[np.float64
 
 
 def _falling(n: int) -> NDArray[np.float64]:
-    """Probabilities of n things of which each is a third as likely as the one before."""
+    """Probabilities of n things of which each is a third as likely as the one before, but none unlikely."""
     weights = np.power(3.0, -np.arange(n, dtype=np.float64))
-    return weights / max(float(weights.sum()), 1e-300)
+    return 0.9 * weights / weights.sum() + 0.1 / n
 
 
 # State: contact point (3), heading error, pitch of the handle, turn of the head; then per zone azimuth and elevation of
@@ -209,11 +209,14 @@ _UNIFORM = 1.0 / (4 * math.pi * 0.25)
 """Likelihood of a contact that lies anywhere: normals over the sphere, positions over a quarter of a cubic metre."""
 
 
+_TURNS_ALONG = {"neck": 0.5, "decolletage": 0.0}
+"""Share of the head's turn that a zone takes part in: the neck turns over its whole length."""
+
+
 def _template() -> NDArray[np.float64]:
     """Observation matrices but for heading and pitch: two angles of the normal, three coordinates."""
     h = np.zeros((N_PLACES, 5, _ZONES + _PER_ZONE))
-    # Below the chin nothing turns with the head.
-    on_head = ~np.isin(ZONE_OF, [ZONES.index("neck"), ZONES.index("decolletage")])
+    on_head = np.array([_TURNS_ALONG.get(zone, 1.0) for zone, _ in PLACES])
     h[:, 0, _TURN] = np.cos(np.arcsin(NORMALS[:, 1])) * on_head
     h[:, 2, _TURN] = CENTRES_M[:, 2] * on_head
     h[:, 4, _TURN] = -CENTRES_M[:, 0] * on_head
