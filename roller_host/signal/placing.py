@@ -433,6 +433,11 @@ def turned_rad(belief: Belief, share: float) -> tuple[float, float]:
     return float(mean[_HEADING] + share * mean[_TURN]), math.sqrt(variance)
 
 
+def drifted_sigma_deg(params: PlacingParams, sigma_deg: float, gone_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard deviation of the heading when nothing has been seen of the face for some time."""
+    return np.sqrt(sigma_deg**2 + (params.drift_deg**2 / 60) * gone_s + (params.rate_deg_s * gone_s) ** 2)
+
+
 def _fit(params: PlacingParams, belief: Belief, look: Look) -> _Fit:
     # Along east, north and outward (rows) of each place: the normal, the rolling direction and the vertical.
     along = (_AXES @ look.directions.T).reshape(3, N_PLACES, 3)

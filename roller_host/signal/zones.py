@@ -138,9 +138,12 @@ class _Shown(NamedTuple):
     confidence: float
     up: NDArray[np.float64]
     sigma_deg: float
+    """When the track was last changed."""
+    i: int
+    """Number of the sample to which that belongs: the heading drifts on."""
 
 
-_UNKNOWN = _Shown(-1, 0.0, np.array([0.0, 0.0, 1.0]), math.inf)
+_UNKNOWN = _Shown(-1, 0.0, np.array([0.0, 0.0, 1.0]), math.inf, 0)
 
 
 class ZoneState(NamedTuple):
@@ -242,7 +245,7 @@ def zone_step(
         tail=block.sums[-_TAIL:].copy(),
         last_roll_rad=samples.roll_rad.item(-1),
     )
-    return _zones(spans, samples.contact), end
+    return _zones(block, spans), end
 
 
 def after_gap(state: ZoneState) -> ZoneState:
@@ -261,16 +264,20 @@ def _showing(state: ZoneState) -> ZoneState:
     heading_rad, recline_rad = track.straight
     ahead = math.sin(recline_rad)
     up = np.array([-ahead * math.sin(heading_rad), ahead * math.cos(heading_rad), math.cos(recline_rad)])
-    return state._replace(shown=_Shown(track.settled, track.confidence, up, math.degrees(track.heading[1])))
+    sigma_deg = math.degrees(track.heading[1])
+    return state._replace(shown=_Shown(track.settled, track.confidence, up, sigma_deg, track.i))
 
 
-def _zones(spans: list[tuple[int, _Shown]], contact: NDArray[np.bool_]) -> Zones:
+def _zones(block: _Block, spans: list[tuple[int, _Shown]]) -> Zones:
     """Per sample what was shown up to the ends of spans."""
+    contact = block.samples.contact
     n = len(contact)
     settled, confidence, up, sigma = np.empty(n, np.int64), np.empty(n), np.empty((n, 3)), np.empty(n)
     begin = 0
     for end, shown in spans:
-        settled[begin:end], confidence[begin:end], up[begin:end], sigma[begin:end] = shown
+        settled[begin:end], confidence[begin:end], up[begin:end] = shown[:3]
+        gone_s = np.arange(block.begin_i + begin - shown.i, block.begin_i + end - shown.i) * block.period_s
+        sigma[begin:end] = placing.drifted_sigma_deg(block.params, shown.sigma_deg, gone_s)
         begin = end
     return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma)
 
