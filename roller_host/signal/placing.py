@@ -98,7 +98,7 @@ class PlacingParams:
     """How long it stays there, about, s."""
     pose_deg: float = 3.0
     """Error of the heading that a start pose shows."""
-    trust: float = 0.6
+    trust: float = 0.75
     """Exponent of the likelihood: contacts at one place share their errors. Lowering it makes probabilities humbler."""
     elsewhere: float = 0.005
     """Probability that a contact lies in no place at all."""
