@@ -98,7 +98,7 @@ class PlacingParams:
     """How long it stays there, about, s."""
     pose_deg: float = 3.0
     """Error of the heading that a start pose shows."""
-    trust: float = 0.75
+    trust: float = 0.9
     """Exponent of the likelihood: contacts at one place share their errors. Lowering it makes probabilities humbler."""
     elsewhere: float = 0.005
     """Probability that a contact lies in no place at all."""
@@ -232,6 +232,9 @@ _TEMPLATE = _template()
 _VARIANCES = np.concatenate([np.zeros((N_PLACES, 2)), SPREADS_M**2], axis=1)
 """Of what is seen of a place, but for those of `_seen_variances`, (15, 5)."""
 _LOG_UNIFORM = math.log(_UNIFORM)
+_TAILS = 6.0
+"""Degrees of freedom of the residuals' distribution: outliers of 3 standard deviations are no proof."""
+_T_SCALE = math.lgamma((_TAILS + 5) / 2) - math.lgamma(_TAILS / 2) - 2.5 * math.log(_TAILS * math.pi)
 _BORDER = 1e12
 """Lower corner of the bordered covariances, above every squared distance."""
 
@@ -470,7 +473,7 @@ def _seen_variances(params: PlacingParams, way_m: float) -> NDArray[np.float64]:
 
 
 def _log_likelihood(residual: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithms of the normal densities of residuals, (15,).
+    """Logarithms of the densities of residuals, (15,): multivariate t, because a hand now and then is held far off.
 
     Bordered by its residual r, a covariance L L' has a factor with one row more, which is the solution of L x = r: one
     factorisation gives the determinants and the squared distances.
@@ -481,4 +484,4 @@ def _log_likelihood(residual: NDArray[np.float64], covariance: NDArray[np.float6
     factor = np.linalg.cholesky(bordered).reshape(N_PLACES, 36)
     across = factor[:, 30:35]
     spread = np.log(factor[:, :35:7]).sum(axis=1)
-    return -0.5 * np.einsum("ij,ij->i", across, across) - spread - 2.5 * math.log(2 * math.pi)
+    return _T_SCALE - (_TAILS + 5) / 2 * np.log1p(np.einsum("ij,ij->i", across, across) / _TAILS) - spread
