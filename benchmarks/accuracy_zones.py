@@ -18,8 +18,8 @@ import numpy as np
 from firmware_protocol.zones import PLACES, place_name
 from roller_host.pipeline import Pipeline
 from roller_host.signal.core import SignalParams
-from roller_host.signal.placing import guided
 from roller_host.signal.record import Record
+from roller_host.signal.sequence import guided
 from simulator.body import rotations
 from simulator.body.hand import Hand
 from simulator.body.people import person
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from simulator.body.truth import Truth
 
 FACE = ("forehead", "temple", "eye", "cheek", "jaw")
+RELIABILITY = (0.6, 0.8, 0.9, 0.95, 0.99)
+"""Borders of stated confidence between which places are counted."""
 
 
 class Kind(NamedTuple):
@@ -139,7 +141,7 @@ def summarise(sessions: list[Scored]) -> dict[str, Any]:
     zone_right, named = zone[true] == zone[found], found >= 0
     up_deg = np.concatenate([session.up_deg for session in sessions])
     sigmas, heading_sigma_deg = np.concatenate([session.heading for session in sessions], axis=1)
-    bins = np.minimum((confidence * 5).astype(int), 4)
+    bins = np.searchsorted(RELIABILITY, confidence, side="right")
     return {
         "strokes": len(true),
         "side_percent": _percent((side[true] == side[found])[sided]),
@@ -149,7 +151,7 @@ def summarise(sessions: list[Scored]) -> dict[str, Any]:
         "confidence_error_percent": 100 * float(abs(confidence[named].mean() - (true == found)[named].mean())),
         "reliability": [
             [int(at.sum()), float(confidence[at].mean()), float((true == found)[at].mean())]
-            for at in (named & (bins == i) for i in range(5))
+            for at in (named & (bins == i) for i in range(len(RELIABILITY) + 1))
             if at.any()
         ],
         "up_median_deg": float(np.median(up_deg)),
@@ -223,6 +225,15 @@ def confusion_table(result: dict[str, Any], kind: str) -> str:
     return "\n".join(lines)
 
 
+def reliability_table(result: dict[str, Any]) -> str:
+    """Render stated confidence against the share of right places, each in percent, with the number of strokes."""
+    lines = ["| | stated: right (strokes), percent |", "|---|---|"]
+    for name, row in result["kinds"].items():
+        cells = [f"{100 * stated:.0f}: {100 * right:.0f} ({n})" for n, stated, right in row["reliability"]]
+        lines.append(f"| {name} | " + "; ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -235,6 +246,7 @@ def main() -> int:
         print(json.dumps(result))
     else:
         print(table(result))
+        print("\n" + reliability_table(result))
         for kind in result["kinds"]:
             print("\n" + confusion_table(result, kind))
     return 0

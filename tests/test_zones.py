@@ -16,7 +16,7 @@ from roller_host.signal import face, placing
 from roller_host.signal.calibration import DeviceModel
 from roller_host.signal.core import SignalParams
 from roller_host.signal.face import FaceFrame, frame_of_pose
-from roller_host.signal.placing import chain_of, guided
+from roller_host.signal.sequence import GuidedPlace, chain_of, guided
 from roller_host.signal.zones import ZoneInput, ZoneParams, ZoneState, after_gap, zone_step
 from simulator.body.hand import Hand
 from simulator.body.people import person
@@ -336,6 +336,70 @@ def test_routine_does_not_hide_that_somebody_rolls_elsewhere():
         path.touch(("neck", "right"), seconds=0.5)
     found, _ = follow(path.samples(), routine=guided(parse_routine(ROUTINE)))
     assert named(found.live[-1]) == ("neck", "right")
+
+
+def contacts_in(step):
+    """Mean and standard deviation of the contacts that the model spends in a step in the middle of a routine."""
+    steps = (GuidedPlace(0, 9.0, 0.3), step, GuidedPlace(1, 9.0, 0.3))
+    chain = chain_of(0.8, 0.02, steps)
+    inside = np.flatnonzero(chain.place[: -len(zones.PLACES) - 1] == step.place)
+    stay = chain.transition[np.ix_(inside, inside)]
+    left, lasted = np.eye(len(inside))[0], []
+    for _ in range(400):
+        lasted.append(left.sum())
+        left = left @ stay
+    times = np.arange(400)
+    mean = np.sum(lasted)
+    return mean, np.sqrt(2 * np.sum(times * lasted) + mean - mean**2)
+
+
+@pytest.mark.parametrize(("contacts", "spread"), [(12.0, 0.25), (36.0, 0.25), (20.0, 0.5)])
+def test_a_step_lasts_about_as_long_as_asked_and_spreads_as_stated(contacts, spread):
+    mean, sigma = contacts_in(GuidedPlace(5, contacts, spread))
+    assert mean == pytest.approx(contacts, rel=0.06)
+    assert sigma / mean == pytest.approx(spread, abs=0.07), "a few leave early"
+
+
+def test_a_step_is_hardly_left_before_its_end():
+    chain = chain_of(0.8, 0.02, guided(parse_routine(ROUTINE)))
+    in_it = chain.place == chain.place[0]
+    assert chain.transition[0, ~in_it].sum() < 0.01
+
+
+def test_people_who_take_a_step_later_than_asked_are_found():
+    path = Path().rest(2)
+    visits = [
+        (zone, side)
+        for zone in ("eye", "cheek", "temple")
+        for side in zones.SIDES
+        for _ in range(5 if zone == "cheek" else 4)
+    ]
+    ends = [len(path.touch(place).contact) - 1 for place in visits]
+    found, _ = follow(path.samples(), routine=guided(parse_routine(ROUTINE)))
+    assert sum(named(found.live[end]) == place for end, place in zip(ends, visits, strict=True)) >= len(visits) - 3
+
+
+def test_heading_grows_uncertain_while_nothing_is_seen_of_the_face():
+    path = Path().rest(2).touch(("cheek", "left"))
+    n = len(path.contact)
+    path.go(np.array([0.1, 0.0, 0.2]), Rotation.from_rotvec([0, 0.5, 0]), 1.0)
+    found, _ = follow(path.rest(30).samples())
+    assert found.heading_sigma_deg[-1] > found.heading_sigma_deg[n] + 1.0
+    assert (np.diff(found.heading_sigma_deg[n + 1 :]) >= 0).all()
+
+
+def test_contacts_in_a_row_at_one_place_teach_less_and_less():
+    params, i = ZoneParams(), zones.PLACES.index(("cheek", "left"))
+    chain = chain_of(params.stay, params.elsewhere, ())
+    belief = placing.first_belief(params, chain)
+    belief = belief._replace(mean=np.r_[face.CENTRES_M[i], belief.mean[3:]])
+    turned = np.cos(0.1) * face.NORMALS[i] + np.sin(0.1) * face.EAST[i]
+    look = placing.Look(np.array([turned, face.NORTH[i], [0.0, 1.0, 0.0]]), np.zeros(3), 0.03)
+    sigmas = []
+    for _ in range(12):
+        belief = placing.learned(belief, placing.weigh(params, chain, belief, belief.weights, look))
+        sigmas.append(placing.turned_rad(belief, 1.0)[1])
+    assert 1.1 < sigmas[1] / sigmas[-1] < 1.3, "as many independent contacts would give 1.38"
 
 
 # --- Blocks -----------------------------------------------------------------------------------------------------------

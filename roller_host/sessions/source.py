@@ -12,7 +12,7 @@ from roller_host.sessions.errors import SessionError
 from roller_host.sessions.store import Recording, open_recording
 from roller_host.signal.comfort import Band
 from roller_host.signal.core import SignalParams
-from roller_host.signal.placing import GuidedPlace
+from roller_host.signal.sequence import GuidedPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from roller_host.signal.calibration import DeviceModel, Samples
-    from roller_host.signal.placing import GuidedPlace
+    from roller_host.signal.sequence import GuidedPlace
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SignalParams:
     bands: Mapping[tuple[str, str], Band] = field(default_factory=dict[tuple[str, str], Band])
     """Personal thresholds by (zone, side); places without one use the starting points."""
     routine: tuple[GuidedPlace, ...] = ()
-    """Routine that the person has been asked to follow, as `placing.guided` makes it; empty: free-hand."""
+    """Routine that the person has been asked to follow, as `sequence.guided` makes it; empty: free-hand."""
 
 
 @dataclass(frozen=True)

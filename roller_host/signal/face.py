@@ -47,11 +47,14 @@ LANDMARKS = {
     "neck": Landmark(85.0, -2.0, (55.0, -145.0, -5.0), (8.0, 25.0, 15.0), 25.0, 10.0),
     "decolletage": Landmark(0.0, 36.0, (0.0, -235.0, 50.0), (50.0, 25.0, 20.0), 30.0, 8.0),
 }
-"""Zone -> estimate for an adult. Normals are estimates of this project, not measured. Centres follow from mean adult
-measures of ISO/TR 7250-2 and NASA-STD-3000 (head length 195 mm, head breadth 152 mm, face breadth 137 mm, menton to
-sellion 118 mm, breadth over the angles of the jaw 108 mm, neck circumference 360 mm, menton to the suprasternal notch
-about 95 mm standing), with the tragion level with the lower rim of the orbit and as far from the back of the head as
-from the root of the nose; good to a centimetre on the face and two or three below it."""
+"""Zone -> estimate for an adult. Normals and differences between people are estimates of this project, not measured.
+Centres follow from a head of 195 mm length and 152 mm breadth, a face of 137 mm breadth and 118 mm from menton to
+sellion, 108 mm over the angles of the jaw. Published means are near: head length 195 (men) and 180 (women), breadth
+155 and 145 (British adults, after Pheasant, Bodyspace); menton to sellion 119 (124 and 115, HQL Japan, 2001, n = 200);
+face breadth 134 and 130, over the jaw 107 and 97 (J. Korean Assoc. Maxillofac. Plast. Reconstr. Surg., 2019,
+10.1186/s40902-019-0191-7). Not checked against any source: neck circumference 360 mm, menton to the suprasternal notch
+95 mm standing, and that the tragion is level with the lower rim of the orbit and as far from the back of the head as
+from the root of the nose. Good to a centimetre on the face, and two or three below it."""
 
 START_MM = (0.0, -5.0, 150.0)
 """Where the roller is held in the start pose."""

@@ -15,9 +15,10 @@ _SEMI_AXES_M = {
     "decolletage": (0.155, 0.20, 0.12),
     "": (0.076, 0.112, 0.0975),
 }
-"""Half the breadth, height and depth of adults: head length 195 mm, breadth 152 mm, vertex to menton 224 mm, neck
-circumference 360 mm, chest breadth 310 mm and depth 240 mm (means of ISO/TR 7250-2, NASA-STD-3000); heights of neck and
-chest, which hardly curve that way, are estimates. ``""`` is the head."""
+"""Half the breadth, height and depth of adults: head length 195 mm, breadth 152 mm (sources in `face.LANDMARKS`),
+vertex to menton 224 mm, neck circumference 360 mm, chest breadth 310 mm and depth 240 mm. The last four are usual
+values that were not checked against any source; heights of neck and chest, which hardly curve that way, are estimates.
+``""`` is the head."""
 
 ANYWHERE_PER_M = 10.0, 3.2
 """Curvature where the place is not known: mean and standard deviation."""

@@ -19,7 +19,8 @@ import numpy as np
 from roller_host.signal import placing
 from roller_host.signal.calibration import GRAVITY_M_S2
 from roller_host.signal.face import FaceFrame, frame_of_pose
-from roller_host.signal.placing import ELSEWHERE, Belief, Chain, GuidedPlace, Look, PlacingParams, chain_of
+from roller_host.signal.placing import Belief, Look, PlacingParams
+from roller_host.signal.sequence import ELSEWHERE, Chain, GuidedPlace, chain_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -219,7 +220,7 @@ def zone_step(
     period_s : float
         Sample period, s.
     routine : tuple of GuidedPlace, optional
-        What the person has been asked to roll, as `placing.guided` makes it. Default: free-hand.
+        What the person has been asked to roll, as `sequence.guided` makes it. Default: free-hand.
 
     Returns
     -------
