@@ -25,6 +25,10 @@ ELSEWHERE = N_PLACES
 """Index of a contact that fits no place."""
 
 
+_COUNTED, _BY_CLOCK = 0.25, 0.5
+"""Spread of contacts where strokes are counted, and where the person's pace makes their number."""
+
+
 class GuidedPlace(NamedTuple):
     """One place of a routine."""
 
@@ -32,14 +36,12 @@ class GuidedPlace(NamedTuple):
     """Index in ``PLACES``."""
     contacts: float
     """About how often the roller will touch down there."""
-    spread: float
+    spread: float = _COUNTED
     """Standard deviation of that, as a share."""
 
 
 CONTACT_S = 1.6
 """From one touch-down to the next in a step by the clock, about, s."""
-_COUNTED, _BY_CLOCK = 0.25, 0.5
-"""Spread of contacts where strokes are counted, and where the person's pace makes their number."""
 
 
 def guided(routine: Routine) -> tuple[GuidedPlace, ...]:
