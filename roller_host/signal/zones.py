@@ -277,8 +277,8 @@ def _zones(block: _Block, spans: list[tuple[int, _Shown]]) -> Zones:
     begin = 0
     for end, shown in spans:
         settled[begin:end], confidence[begin:end], up[begin:end] = shown[:3]
-        gone_s = np.arange(block.begin_i + begin - shown.i, block.begin_i + end - shown.i) * block.period_s
-        sigma[begin:end] = placing.drifted_sigma_deg(block.params, shown.sigma_deg, gone_s)
+        gone = np.arange(begin, end, dtype=np.float64) + (block.begin_i - shown.i)
+        sigma[begin:end] = placing.drifted_sigma_deg(block.params, shown.sigma_deg, gone * block.period_s)
         begin = end
     return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma)
 
