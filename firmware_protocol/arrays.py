@@ -72,9 +72,10 @@ def _read_samples(stream_id: int, payload: bytes, start: int, count: int) -> NDA
     if dtype is not None:
         records = np.frombuffer(payload, dtype, count, start)
         return np.stack([records[name].astype(np.int32) for name in dtype.names or ()], axis=1)
-    octets = np.frombuffer(payload, "u1", 3 * n_channels * count, start).reshape(count, n_channels, 3).astype(np.int32)
-    unsigned = octets[..., 0] | (octets[..., 1] << 8) | (octets[..., 2] << 16)
-    return (unsigned ^ 0x800000) - 0x800000
+    # The upper three of four bytes: the shift down brings the sign along.
+    octets = np.zeros((count, n_channels, 4), np.uint8)
+    octets[:, :, 1:] = np.frombuffer(payload, np.uint8, 3 * n_channels * count, start).reshape(count, n_channels, 3)
+    return octets.view("<i4")[:, :, 0] >> 8
 
 
 def decode_packet(payload: bytes, sizes: Mapping[int, int] | None = None) -> Packet:
@@ -93,11 +94,11 @@ def decode_packet(payload: bytes, sizes: Mapping[int, int] | None = None) -> Pac
         When the packet is truncated or of another protocol major.
     """
     header, places, unknown = codec.walk_packet(payload, sizes)
-    blocks = tuple(
+    blocks = [
         Block(stream_id, offset_us, period_us, _read_samples(stream_id, payload, start, count))
         for stream_id, count, offset_us, period_us, start in places
-    )
-    return Packet(*header, blocks, unknown)
+    ]
+    return Packet(*header, tuple(blocks), unknown)
 
 
 ALL_STREAMS_MASK = sum(1 << stream_id for stream_id, _, _ in layout.STREAMS)

@@ -21,7 +21,7 @@ from roller_host.sessions.errors import SessionError
 from roller_host.signal.calibration import AlignState, RawBlock, align_step
 from roller_host.signal.comfort import stale_cue
 from roller_host.signal.core import SignalState, after_gap, signal_step
-from roller_host.signal.strokes import after_session
+from roller_host.signal.stroke_sums import after_session
 from roller_host.signal.timebase import lay_out
 
 if TYPE_CHECKING:

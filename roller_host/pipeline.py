@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_COUNT = np.arange(256)
-"""No block has more samples: their number is a byte."""
 MOST_WARNINGS = 10
 """Kinds of unreadable payloads that are told one by one; all of them are counted."""
 
@@ -151,7 +149,7 @@ class Pipeline:
             self.totals.log_packets += 1
             return None
         self.totals.unknown_blocks += packet.unknown_stream is not None
-        self._seen.update(block.stream_id for block in packet.blocks)
+        self._seen.update([block.stream_id for block in packet.blocks])
         placed, self._timebase = timebase_step(self._timebase, packet)
         arrived = self._ledger.add(packet.seq)
         if placed is None:
@@ -177,7 +175,7 @@ class Pipeline:
             return _nothing(gaps, stale) if gaps else None
         estimates, self._signal = signal_step(self.params, self.model, self._signal, samples, self._period_s)
         if gaps:
-            estimates = replace(estimates, gaps=gaps, cues=stale + estimates.cues)
+            estimates = estimates._replace(gaps=gaps, cues=stale + estimates.cues)
         self._add_up(estimates)
         return estimates
 
@@ -216,7 +214,7 @@ class Pipeline:
         if self._begin_s is None:
             return
         late_s = max(self._seen_s.values()) - PATIENCE_S
-        streams = frozenset(stream_id for stream_id, t_s in self._seen_s.items() if t_s > late_s)
+        streams = frozenset([stream_id for stream_id, t_s in self._seen_s.items() if t_s > late_s])
         if late_s < self._begin_s:
             streams |= self._wanted
         if streams != self.model.streams:
@@ -224,18 +222,19 @@ class Pipeline:
 
     def _add_up(self, estimates: Estimates) -> None:
         totals, period_s = self.totals, self._period_s or 0.0
-        n_contact = int(estimates.contact.sum())
         totals.samples += len(estimates.t_s)
         totals.duration_s = float(estimates.t_s[-1])
-        totals.contact_samples += n_contact
         totals.cues += len(estimates.cues)
         totals.strokes.extend(estimates.strokes)
-        for force_n in estimates.force_n[estimates.contact].tolist():
+        columns = estimates.contact.tolist(), estimates.force_n.tolist(), estimates.places
+        for touches, force_n, i_place in zip(*columns, strict=True):
+            if not touches:
+                continue
             # One by one: a sum over blocks would depend on where they end.
+            totals.contact_samples += 1
             totals.force_sum_n += force_n
             totals.force_peak_n = max(totals.force_peak_n, force_n)
-        for i_place, touches in zip(estimates.places, estimates.contact.tolist(), strict=True):
-            if touches and i_place >= 0:
+            if i_place >= 0:
                 place = PLACES[i_place]
                 totals.contact_s_by_place[place] = totals.contact_s_by_place.get(place, 0.0) + period_s
 
@@ -336,8 +335,10 @@ def stroke_json(stroke: Stroke) -> dict[str, object]:
 
 
 def _raw_block(t0_us: int, block: arrays.Block, offset_s: float) -> RawBlock:
-    ticks = _COUNT[: len(block.samples)] * block.period_us + (t0_us + block.offset_us)
-    return RawBlock(block.stream_id, np.asarray(ticks * 1e-6 + offset_s, np.float64), block.samples)
+    first_us, period_us = t0_us + block.offset_us, block.period_us
+    # For so few samples plain numbers are quicker than arrays.
+    t_s = [(first_us + i * period_us) * 1e-6 + offset_s for i in range(len(block.samples))]
+    return RawBlock(block.stream_id, np.array(t_s), block.samples)
 
 
 def _nothing(gaps: tuple[Gap, ...], cues: tuple[Cue, ...]) -> Estimates:

@@ -24,7 +24,7 @@ from firmware_protocol import codec, zones
 from roller_host.signal.calibration import DeviceModel, Samples
 from roller_host.signal.comfort import Band, Comfort
 from roller_host.signal.core import SignalParams, SignalState, signal_step
-from roller_host.signal.force import Force, ForceParams, ForceState, after_gap, force_axis, force_step, peak_n
+from roller_host.signal.force import Force, ForceParams, ForceState, after_gap, force_step, peak_n
 from roller_host.signal.tumble import TumbleError, TumbleParams, calibrated, identify
 from simulator.body.people import Habits
 from simulator.firmware.device import Device
@@ -119,12 +119,12 @@ def test_force_axis_is_the_calibrations_where_it_has_one():
     axis = np.array([0.1, -0.2, -0.97])
     record = MODEL.calibration._replace(axis_x=0.1, axis_y=-0.2, axis_z=-0.97)
     model = replace(MODEL, calibration=record)
-    assert force_axis(model) == pytest.approx(axis / np.linalg.norm(axis))
+    assert model.force_axis == pytest.approx(axis / np.linalg.norm(axis))
     samples = made_samples(turned_over((0, 1, 0)), model=model, axis=axis / np.linalg.norm(axis))
     assert np.abs(estimated(samples, model=model).force_n[100:]).max() < 0.05
     assert np.abs(estimated(samples).force_n[100:]).max() > 0.05
     none = replace(MODEL, calibration=record._replace(axis_x=0.0, axis_y=0.0, axis_z=0.0))
-    assert force_axis(none) == pytest.approx(tuple(MODEL.press))
+    assert none.force_axis == pytest.approx(MODEL.press)
 
 
 def test_head_mass_is_the_geometrys_where_the_calibration_has_none():

@@ -12,8 +12,9 @@ from firmware_protocol.zones import PLACES
 from roller_host.signal import grip
 from roller_host.signal.calibration import DeviceModel
 from roller_host.signal.grip import GripParams, GripState
+from roller_host.signal.paths import along_rolling_rad
 from roller_host.signal.skin import ANYWHERE_PER_M, curvature_per_m
-from roller_host.signal.strokes import StrokeParams, after_session
+from roller_host.signal.stroke_sums import StrokeParams, after_session
 from simulator.body.hand import Habits
 from simulator.hardware.flaws import Flaws
 
@@ -62,7 +63,7 @@ def grips(evidence, params=None):
 @pytest.mark.parametrize("skew_deg", [-SKEW_DEG, SKEW_DEG])
 def test_a_skewed_roller_is_found_out(skew_deg):
     pairs, evidence, found = massage(grip_skew_deg=skew_deg)
-    straight = [math.degrees(grip.along_rolling_rad(said)) for said in said_of(pairs, evidence, found)]
+    straight = [math.degrees(along_rolling_rad(said)) for said in said_of(pairs, evidence, found)]
     assert np.median(turns([a - true.direction_deg for a, (true, _) in zip(straight, pairs, strict=True)])) > 12
     assert np.median(direction_errors(pairs)) < 2
     assert math.degrees(math.atan(grips(evidence)[-1][0][0])) == pytest.approx(skew_deg, abs=2.5)

@@ -158,6 +158,7 @@ def trial(folder, name):
     np.savez(
         folder / f"{name}.npz",
         acc_m_s2=acc,
+        felt_m_s2=acc,
         gyr_rad_s=np.zeros((n, 3)),
         q_world_sensor=np.tile([1.0, 0, 0, 0], (n, 1)),
         pos_m=place,
@@ -281,6 +282,7 @@ def pushed(n, acc_forward_m_s2, contact):
         roll_rad=np.full(n, np.nan),
         rate_rad_s=np.zeros((n, 3)),
         acc_m_s2=acc,
+        felt_m_s2=acc,
         rotation=rotation,
         up=np.tile([0.0, 0.0, 1.0], (n, 1)),
         force_n=np.where(contact, 1.5, 0.0),

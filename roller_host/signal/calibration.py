@@ -26,6 +26,8 @@ TURN_COUNTS = 1 << 16
 FORCE_N_PER_COUNT = 1e-3
 """FORCE is in mN (STREAMS)."""
 
+_I24_MAX = 2**23 - 1
+
 
 @dataclass(frozen=True)
 class DeviceModel:
@@ -75,6 +77,30 @@ class DeviceModel:
         return self.lever_m @ self.basis
 
     @cached_property
+    def turning(self) -> NDArray[np.float64]:
+        """What an angular rate (a row) is multiplied by to give the velocity of the axle about the IMU, m, (3, 3)."""
+        return np.cross(np.eye(3), self.lever_m)
+
+    @cached_property
+    def force_axis(self) -> NDArray[np.float64]:
+        """Unit vector of the load cell's axis, body frame: as the calibration says, else `press`. Shape (3,)."""
+        record = self.calibration
+        axis = _unit(record.axis_x, record.axis_y, record.axis_z)
+        return axis if axis.any() else self.press
+
+    @cached_property
+    def head_mass_kg(self) -> float:
+        """Mass that hangs on the load cell, kg: as the calibration says, else that of the geometry."""
+        return self.calibration.head_mass_kg or self.geometry.head_mass_kg
+
+    @cached_property
+    def range_n(self) -> float:
+        """Load at which cell or converter clips, N."""
+        record = self.calibration
+        rail_n = (_I24_MAX - abs(record.zero_counts)) * abs(record.n_per_count)
+        return min(record.max_force_n, rail_n) if record.max_force_n > 0 else rail_n
+
+    @cached_property
     def lever_m(self) -> NDArray[np.float64]:
         """From the IMU to the axle, body frame, m, shape (3,)."""
         geometry = self.geometry
@@ -115,18 +141,17 @@ class _Track(NamedTuple):
     """Samples of a stream that wait for their partners, in counts."""
 
     t_s: NDArray[np.float64] = np.zeros(0)
-    counts: NDArray[np.float64] = np.zeros(0)
-    """Shape (n,), of the IMU (n, 6); those of the encoder unwrapped, which is exact in whole numbers."""
+    counts: NDArray[np.int32 | np.int64] = np.zeros(0, np.int32)
+    """Shape (n,), of the IMU (n, 6); those of the encoder unwrapped."""
 
 
-@dataclass(frozen=True)
-class AlignState:
+class AlignState(NamedTuple):
     """Memory between packets: samples that wait until the slower streams have caught up."""
 
-    imu: _Track = field(default_factory=lambda: _Track(counts=np.zeros((0, 6))))
-    roll: _Track = field(default_factory=_Track)
-    force_raw: _Track = field(default_factory=_Track)
-    force: _Track = field(default_factory=_Track)
+    imu: _Track = _Track(counts=np.zeros((0, 6), np.int32))
+    roll: _Track = _Track()
+    force_raw: _Track = _Track()
+    force: _Track = _Track()
     """The device's own force; waits only as long as no FORCE_RAW has come."""
 
 
@@ -141,7 +166,7 @@ def hold_step(state: AlignState, blocks: list[RawBlock]) -> AlignState:
         Next samples of each stream, in order of time.
     """
     state = _take(state, blocks)
-    return AlignState(*(_newest(track) for track in (state.imu, state.roll, state.force_raw, state.force)))
+    return AlignState._make(map(_newest, state))
 
 
 def align_step(model: DeviceModel, state: AlignState, blocks: list[RawBlock]) -> tuple[Samples, AlignState]:
@@ -191,8 +216,10 @@ def align_step(model: DeviceModel, state: AlignState, blocks: list[RawBlock]) ->
 
 def _take(state: AlignState, blocks: list[RawBlock]) -> AlignState:
     """Append blocks to their tracks."""
-    imu, roll, force_raw, force = state.imu, state.roll, state.force_raw, state.force
+    imu, roll, force_raw, force = state
     for stream_id, t_s, counts in blocks:
+        if not len(t_s):
+            continue
         if stream_id == IMU6:
             imu = _append(imu, t_s, counts)
         elif stream_id == ROLL:
@@ -204,16 +231,19 @@ def _take(state: AlignState, blocks: list[RawBlock]) -> AlignState:
     return AlignState(imu, roll, force_raw, force)
 
 
-def _append(track: _Track, t_s: NDArray[np.float64], counts: NDArray[np.int32] | NDArray[np.float64]) -> _Track:
-    return _Track(np.concatenate([track.t_s, t_s]), np.concatenate([track.counts, counts], dtype=np.float64))
+def _append(track: _Track, t_s: NDArray[np.float64], counts: NDArray[np.int32 | np.int64]) -> _Track:
+    return _Track(np.concatenate([track.t_s, t_s]), np.concatenate([track.counts, counts]))
 
 
-def _unwrap(roll: _Track, counts: NDArray[np.int32]) -> NDArray[np.float64]:
+def _unwrap(roll: _Track, counts: NDArray[np.int32]) -> NDArray[np.int64]:
     """Counts without the jumps of whole turns, going on from those that wait."""
-    last = roll.counts[-1:] if len(roll.counts) else counts[:1]
     half = TURN_COUNTS // 2
-    steps = (np.diff(counts, prepend=last) + half) % TURN_COUNTS - half
-    return np.asarray(last + np.cumsum(steps), np.float64)
+    last = roll.counts.item(-1) if len(roll.counts) else counts.item(0)
+    unwrapped: list[int] = []
+    for count in counts.tolist():
+        last += (count - last + half) % TURN_COUNTS - half
+        unwrapped.append(last)
+    return np.array(unwrapped, np.int64)
 
 
 def _calibrated(model: DeviceModel, imu: _Track, done: slice, roll: _Track, force: _Track) -> Samples:
@@ -231,7 +261,7 @@ def _calibrated(model: DeviceModel, imu: _Track, done: slice, roll: _Track, forc
     else:
         cell_n = cell * FORCE_N_PER_COUNT
     gyro, acc = counts[:, :3] * model.gyro_rad_s_per_count, counts[:, 3:] * model.acc_m_s2_per_count
-    return Samples(t_s, gyro, acc, roll_rad, cell_n)
+    return Samples(t_s, np.asarray(gyro, np.float64), np.asarray(acc, np.float64), roll_rad, cell_n)
 
 
 def _tail(track: _Track, t_s: NDArray[np.float64]) -> _Track:

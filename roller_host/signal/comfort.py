@@ -7,18 +7,16 @@ management in process control: ISA-18.2, OPC UA Part 9.
 
 from __future__ import annotations
 
-import bisect
 import enum
 import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -198,10 +196,12 @@ def _over(since_s: float, t_s: float, force_n: float, edge: _Edge) -> tuple[bool
     return t_s - since_s >= edge.off_delay_s - _SLACK_S, since_s
 
 
-def _sample_step(
-    state: ComfortState, edges: tuple[_Edge, ...], sample: tuple[float, float, float, bool]
-) -> ComfortState:
-    """Take in one sample: time, force, sure force, overload."""
+_Sample = tuple[float, float, float, bool]
+"""Time, force, sure force, overload."""
+
+
+def _sample_step(state: ComfortState, edges: tuple[_Edge, ...], sample: _Sample) -> ComfortState:
+    """Take in one sample."""
     t_s, force_n, sure_n, overload = sample
     contact, low, firm, limit, ceiling = state.on
     _, above_s, below_limit_s, below_ceiling_s, last, _ = state
@@ -231,7 +231,9 @@ def _sample_step(
 
 
 def _waits(state: ComfortState, edges: tuple[_Edge, ...]) -> bool:
-    """Something changes with time alone."""
+    """Something changes with time alone, or with any sample."""
+    if state.level is Comfort.STALE:
+        return True
     contact, _, _, limit, _ = state.on
     begins = contact and not limit and (state.above_s > 0 or state.last[1] > edges[3].on_n)
     return begins or state.below_limit_s < math.inf or state.below_ceiling_s < math.inf
@@ -293,31 +295,38 @@ def comfort_step(
     """
     zone, side, band = place
     edges = _edges(params, band)
-    changes = _changes(edges, felt)
     columns = [column.tolist() for column in (felt.t_s, felt.force_n, felt.sure_n, felt.overload)]
     samples = list(zip(*columns, strict=True))
     comfort: list[Comfort] = []
     cues: list[Cue] = []
     while (i := len(comfort)) < len(samples):
+        if n_same := 0 if _waits(state, edges) else _undisturbed(state, edges, samples, i):
+            comfort += [state.level] * n_same
+            state = ComfortState(*state[:4], samples[i + n_same - 1][:2], state.level)
+            continue
         level, state = state.level, _sample_step(state, edges, samples[i])
         if state.level is not level:
             t_s, force_n, _, overload = samples[i]
             forces_n = float(felt.raw_n[i]), force_n
             cues.append(_cue(t_s, (level, state.level), forces_n, edges, (zone, side), overload=overload))
-        end = i + 1
-        if not _waits(state, edges):
-            # Nothing happens until the force crosses a threshold.
-            end = changes[bisect.bisect_right(changes, i)]
-            state = state._replace(last=samples[end - 1][:2])
-        comfort += [state.level] * (end - i)
+        comfort.append(state.level)
     return comfort, cues, state
 
 
-def _changes(edges: tuple[_Edge, ...], felt: Felt) -> list[int]:
-    """Samples that lie between other thresholds than the one before them; the number of samples stands at the end."""
-    contact, *others = edges
-    # Up a threshold counts when it is exceeded, down when it is fallen short of.
-    levels = sorted([edge.on_n for edge in others] + [math.nextafter(edge.off_n, -math.inf) for edge in others])
-    code = np.searchsorted(levels, felt.force_n) * 8
-    code += 4 * felt.overload + 2 * (felt.sure_n > contact.on_n) + (felt.sure_n >= contact.off_n)
-    return [*(np.flatnonzero(code[1:] != code[:-1]) + 1).tolist(), len(code)]
+def _undisturbed(state: ComfortState, edges: tuple[_Edge, ...], samples: list[_Sample], begin: int) -> int:
+    """Count samples from ``begin`` on that cross no threshold."""
+    contact, *on = state.on
+    low_n, high_n, least_n, most_n = -math.inf, math.inf, -math.inf, edges[0].on_n
+    if contact:
+        least_n, most_n = edges[0].off_n, math.inf
+        for edge, is_on in zip(edges[1:], on, strict=True):
+            # Up a threshold counts when it is exceeded, down when it is fallen short of.
+            if is_on:
+                low_n = max(low_n, edge.off_n)
+            else:
+                high_n = min(high_n, edge.on_n)
+    for i in range(begin, len(samples)):
+        _, force_n, sure_n, overload = samples[i]
+        if overload or not (low_n <= force_n <= high_n and least_n <= sure_n <= most_n):
+            return i - begin
+    return len(samples) - begin

@@ -12,11 +12,12 @@ import numpy as np
 from firmware_protocol.zones import place_at
 from roller_host.signal.comfort import Band, Comfort, ComfortParams, ComfortState, Cue, Felt, band_of, comfort_step
 from roller_host.signal.estimates import Estimates
-from roller_host.signal.force import UNKNOWN_ZERO_N, ForceParams, ForceState, force_step, pitch_gain
+from roller_host.signal.force import ForceParams, ForceState, force_step, pitch_gain
 from roller_host.signal.force import after_gap as force_after_gap
 from roller_host.signal.inertial import InertialParams, InertialState, inertial_step
 from roller_host.signal.orientation import orientation_step, restart
-from roller_host.signal.strokes import StrokeInput, StrokeParams, StrokeState, stroke_step
+from roller_host.signal.stroke_sums import StrokeParams
+from roller_host.signal.strokes import StrokeInput, StrokeState, stroke_step
 from roller_host.signal.strokes import after_gap as strokes_after_gap
 from roller_host.signal.zones import ZoneInput, ZoneParams, ZoneState, zone_step
 from roller_host.signal.zones import after_gap as zones_after_gap
@@ -115,8 +116,6 @@ def signal_step(
     fs_hz = 1.0 / period_s
     orientation, orientation_state = orientation_step(period_s, state.orientation, samples.gyro_rad_s, samples.acc_m_s2)
     force, force_state = force_step(params.force, model, state.force, samples, orientation.rate_rad_s, fs_hz)
-    # Until the zero is known, only a force that is surely there counts.
-    sure_n = np.where(force.zero_found, force.force_n, force.force_n - 2 * UNKNOWN_ZERO_N)
     where, zone_state = zone_step(
         params.zones,
         model,
@@ -126,19 +125,20 @@ def signal_step(
             orientation.rate_rad_s,
             samples.acc_m_s2,
             samples.roll_rad if model.has_encoder else np.zeros(len(samples.t_s)),
-            sure_n > params.comfort.contact_off_n,
+            force.sure_n > params.comfort.contact_off_n,
         ),
         period_s,
         params.routine,
     )
     places: list[int] = where.live.tolist()
-    felt = Felt(samples.t_s, force.force_n, sure_n, force.raw_n, force.overload)
+    felt = Felt(samples.t_s, force.force_n, force.sure_n, force.raw_n, force.overload)
     comfort, cues, comfort_state = _comfort(params, state.comfort, felt, places)
     moved = StrokeInput(
         samples.t_s,
         samples.roll_rad,
         orientation.rate_rad_s,
         samples.acc_m_s2,
+        force.felt_m_s2,
         orientation.rotation,
         where.up,
         force.force_n,
@@ -187,7 +187,8 @@ def _comfort(
         end = begin + len(list(run))
         zone, side = place_at(place)
         where = zone, side, band_of(params.bands, zone, side)
-        levels, changes, state = comfort_step(params.comfort, state, felt.part(begin, end), where)
+        part = felt.part(begin, end) if end - begin < len(places) else felt
+        levels, changes, state = comfort_step(params.comfort, state, part, where)
         comfort += levels
         cues += changes
         begin = end

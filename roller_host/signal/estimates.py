@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -76,8 +75,7 @@ class Stroke(NamedTuple):
     """Probability that zone and side are right, 0 to 1; 0 when not known."""
 
 
-@dataclass(frozen=True)
-class Estimates:
+class Estimates(NamedTuple):
     """What one packet added. Arrays have shape (n,) and share their first axis."""
 
     t_s: NDArray[np.float64]
@@ -106,5 +104,5 @@ class Estimates:
     gaps: tuple[Gap, ...] = ()
     heading_sigma_deg: float = math.inf
     """Standard uncertainty of where the face looks, at the end of the block, degrees; infinite before a start pose."""
-    saturated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    saturated: NDArray[np.bool_] = np.zeros(0, np.bool_)
     """Load cell or IMU clipped: the force may be far off, whatever its number says."""

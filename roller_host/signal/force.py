@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from roller_host.signal.lowpass import lowpass_step
+from roller_host.signal.axle import felt_at_axle, last_two
+from roller_host.signal.lowpass import Memory, lowpass_step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from roller_host.signal.calibration import DeviceModel, Samples
@@ -21,7 +25,7 @@ UNKNOWN_ZERO_N = 0.5
 """Standard uncertainty of a stored zero, N: load cells move by this much between uses."""
 PEAK_S = 0.05
 """A peak of the force is one that is held for this long, s."""
-_I24_MAX, _I16_MAX = 2**23 - 1, 2**15 - 1
+_I16_MAX = 2**15 - 1
 _WARMING_K = 10.0
 """The head warms by about this much on the skin, K."""
 
@@ -95,20 +99,26 @@ class Air(NamedTuple):
     still_since_s: float = math.inf
 
 
+class Zero(NamedTuple):
+    """Load of a roller that touches nothing, but for the head's weight."""
+
+    n: float = 0.0
+    s: float = math.nan
+    """When the air last showed it; NaN before it did."""
+    highest_n: float = 0.0
+    """How far it may have drifted up by now, N."""
+    air: Air = Air()
+
+
 class ForceState(NamedTuple):
     """Memory between blocks."""
 
-    cell_zi: NDArray[np.float64] | None = None
-    head_zi: NDArray[np.float64] | None = None
+    cell: Memory | None = None
+    head: Memory | None = None
     """Of the two filters."""
-    last_m_s: tuple[float, float] | None = None
-    """See `felt_at_head`."""
-    zero_n: float = 0.0
-    zero_s: float = math.nan
-    """When the air last showed the zero; NaN before it did."""
-    highest_n: float = 0.0
-    """How far the zero may have drifted up by now, N."""
-    air: Air = Air()
+    last_rad_s: NDArray[np.float64] | None = None
+    """Angular rate of the last two samples, (2, 3)."""
+    zero: Zero = Zero()
 
 
 class Force(NamedTuple):
@@ -120,81 +130,26 @@ class Force(NamedTuple):
     """The same with that low-passed, N."""
     sigma_n: NDArray[np.float64]
     """Standard uncertainty of ``force_n``, N."""
+    sure_n: NDArray[np.float64]
+    """Least force that is surely there, N: less than ``force_n`` until the zero is known."""
     zero_found: NDArray[np.bool_]
     """The zero was found in the air; before that it is the stored one."""
     overload: NDArray[np.bool_]
     """The load cell is at the upper end of its range: the force is at least this."""
     saturated: NDArray[np.bool_]
     """Something clipped, cell or IMU: the force may be far off."""
+    felt_m_s2: NDArray[np.float64]
+    """Specific force at the roller's axle, body frame, (n, 3)."""
 
 
 def after_gap(state: ForceState) -> ForceState:
     """Memory with which to go on after missing samples: the zero stays known."""
-    return ForceState(zero_n=state.zero_n, zero_s=state.zero_s, highest_n=state.highest_n)
+    return ForceState(zero=state.zero._replace(air=Air()))
 
 
 def pitch_gain(params: ForceParams) -> float:
     """Force on the skin over that along the cell's axis, for the usual pitch of the handle."""
     return 1.0 / math.cos(math.radians(params.pitch_deg))
-
-
-def force_axis(model: DeviceModel) -> tuple[float, float, float]:
-    """Unit vector of the load cell's axis, body frame: as the calibration says, else the press direction."""
-    record = model.calibration
-    axis = record.axis_x, record.axis_y, record.axis_z
-    norm = math.hypot(*axis)
-    if not norm:
-        axis = model.geometry.press_x, model.geometry.press_y, model.geometry.press_z
-        norm = math.hypot(*axis) or 1.0
-    return axis[0] / norm, axis[1] / norm, axis[2] / norm
-
-
-def felt_at_head(
-    model: DeviceModel,
-    samples: Samples,
-    rate_rad_s: NDArray[np.float64],
-    axis: tuple[float, float, float],
-    fs_hz: float,
-    last_m_s: tuple[float, float] | None = None,
-) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Component along an axis of the specific force at the roller's axle.
-
-    It follows from that at the IMU by the rigid-body relation f + alpha x r + w x (w x r). The angular acceleration is
-    the slope at the newest of three samples: that between two of them is half a period late, which in quick turns is
-    worth a tenth of a newton.
-
-    Parameters
-    ----------
-    model : DeviceModel
-        Says where the axle is.
-    samples : Samples
-        n > 0 samples.
-    rate_rad_s : ndarray, shape (n, 3)
-        Angular rate less its bias.
-    axis : (float, float, float)
-        Unit vector, body frame.
-    fs_hz : float
-        Sample rate, Hz.
-    last_m_s : (float, float), optional
-        What came back from the block before. Default: the roller turned as at the first sample.
-
-    Returns
-    -------
-    felt_m_s2 : ndarray, shape (n,)
-    last_m_s : (float, float)
-        Speed of the axle about the IMU along the axis, at the last two samples.
-    """
-    (px, py, pz), (rx, ry, rz) = axis, model.lever_m.tolist()
-    # axis . (alpha x r) is the change of w . (r x axis), and w x (w x r) = w (w . r) - r (w . w).
-    across = ry * pz - rz * py, rz * px - rx * pz, rx * py - ry * px
-    # einsum gives the same bits however the rows are divided into blocks.
-    speed_m_s, along, outward = np.einsum("ij,kj->ki", rate_rad_s, np.array([across, axis, (rx, ry, rz)]))
-    track = np.concatenate([last_m_s or (speed_m_s[0], speed_m_s[0]), speed_m_s])
-    felt = (1.5 * track[2:] - 2.0 * track[1:-1] + 0.5 * track[:-2]) * fs_hz
-    felt += np.einsum("ij,j->i", samples.acc_m_s2, np.array(axis))
-    felt += along * outward
-    felt -= np.einsum("ij,ij->i", rate_rad_s, rate_rad_s) * (rx * px + ry * py + rz * pz)
-    return felt, (track.item(-2), track.item(-1))
 
 
 def force_step(
@@ -234,26 +189,22 @@ def force_step(
     zero by less than 1 mN/s, and the zero is seen every few seconds. A temperature coefficient of the sensitivity that
     the calibration states only widens the uncertainty; one of the zero is in no record.
     """
-    felt, last_m_s = felt_at_head(model, samples, rate_rad_s, force_axis(model), fs_hz, state.last_m_s)
-    head_n = felt * (model.calibration.head_mass_kg or model.geometry.head_mass_kg)
-    head_n, head_zi = lowpass_step(params.head_hz, fs_hz, state.head_zi, head_n, order=1)
-    cell_n, cell_zi = lowpass_step(params.low_pass_hz, fs_hz, state.cell_zi, samples.cell_n)
-    load_n = cell_n - head_n
+    felt = felt_at_axle(model, rate_rad_s, samples.acc_m_s2, fs_hz, state.last_rad_s)
     overload, saturated = saturation(model, samples)
-    spin = np.sqrt(np.einsum("ij,ij->i", rate_rad_s, rate_rad_s))
-    rolled_m = samples.roll_rad * model.geometry.roller_radius_m
-    state = state._replace(cell_zi=cell_zi, head_zi=head_zi, last_m_s=last_m_s)
-    columns = (samples.t_s, load_n, spin, rolled_m, saturated)
-    (zeros, seen), state = _follow_zero(params, state, columns, fs_hz)
-    gain = pitch_gain(params)
-    zero_n, zero_s = np.array(zeros), np.array(seen)
-    raw_n, force_n = (samples.cell_n - head_n - zero_n) * gain, (load_n - zero_n) * gain
-    zero_found = np.isfinite(zero_s)
-    zero_sigma2 = params.zero_sigma_n**2 + params.drift_n**2 / 60.0 * (samples.t_s - zero_s)
-    zero_sigma2[~zero_found] = UNKNOWN_ZERO_N**2
-    sigma_n = _sigma(params, model, raw_n, force_n, zero_sigma2)
-    sigma_n[saturated] = _range_n(model)
-    return Force(raw_n, force_n, sigma_n, zero_found, overload, saturated), state
+    cell_n, t_s, clipped = samples.cell_n.tolist(), samples.t_s.tolist(), saturated.tolist()
+    head_n = (np.vecdot(felt, model.force_axis) * model.head_mass_kg).tolist()
+    head_n, head = lowpass_step(params.head_hz, fs_hz, state.head, head_n, order=1)
+    slow_n, cell = lowpass_step(params.low_pass_hz, fs_hz, state.cell, cell_n)
+    load_n = list(map(operator.sub, slow_n, head_n))
+    spin2 = np.vecdot(rate_rad_s, rate_rad_s).tolist()
+    rolled_m = (samples.roll_rad * model.geometry.roller_radius_m).tolist()
+    zeros, zero = _follow_zero(params, state.zero, zip(t_s, load_n, spin2, rolled_m, clipped, strict=True), fs_hz)
+    applied = _applied(params, model, zip(t_s, cell_n, head_n, load_n, zeros, clipped, strict=True))
+    raw_n, force_n, sigma_n, sure_n = applied
+    zero_found = np.array([seen_s == seen_s for _, seen_s in zeros])  # noqa: PLR0124 - NaN
+    return Force(raw_n, force_n, sigma_n, sure_n, zero_found, overload, saturated, felt), ForceState(
+        cell, head, last_two(rate_rad_s, state.last_rad_s), zero
+    )
 
 
 def peak_n(t_s: NDArray[np.float64], force_n: NDArray[np.float64]) -> float:
@@ -272,13 +223,6 @@ def peak_n(t_s: NDArray[np.float64], force_n: NDArray[np.float64]) -> float:
     return float(np.convolve(force_n, np.full(n_held, 1.0 / n_held), "valid").max())
 
 
-def _range_n(model: DeviceModel) -> float:
-    """Load at which cell or converter clips, N."""
-    record = model.calibration
-    rail_n = (_I24_MAX - abs(record.zero_counts)) * abs(record.n_per_count)
-    return min(record.max_force_n, rail_n) if record.max_force_n > 0 else rail_n
-
-
 def saturation(model: DeviceModel, samples: Samples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether the cell is at its upper end, and whether anything clipped, per sample.
 
@@ -289,72 +233,88 @@ def saturation(model: DeviceModel, samples: Samples) -> tuple[NDArray[np.bool_],
     samples : Samples
         n > 0 samples.
     """
-    range_n = _range_n(model)
+    range_n = model.range_n
     overload = samples.cell_n >= range_n
     saturated = overload | (samples.cell_n <= -range_n)
     for values, scale in (
         (samples.acc_m_s2, model.acc_m_s2_per_count),
         (samples.gyro_rad_s, model.gyro_rad_s_per_count),
     ):
-        most = (_I16_MAX - 0.5) * scale
-        if values.max() > most or values.min() < -most:
-            saturated |= (np.abs(values) > most).any(axis=1)
+        size, most = np.abs(values), (_I16_MAX - 0.5) * scale
+        if size.max() > most:
+            saturated |= (size > most).any(axis=1)
     return overload, saturated
 
 
 def _follow_zero(
-    params: ForceParams, state: ForceState, columns: tuple[NDArray[np.float64] | NDArray[np.bool_], ...], fs_hz: float
-) -> tuple[tuple[list[float], list[float]], ForceState]:
-    """Zero, and when it was last seen, per sample."""
-    zero_n, zero_s, highest_n, found = state.zero_n, state.zero_s, state.highest_n, not math.isnan(state.zero_s)
-    begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = state.air
-    dt_s = 1.0 / fs_hz
+    params: ForceParams, zero: Zero, samples: Iterable[tuple[float, float, float, float, bool]], fs_hz: float
+) -> tuple[list[tuple[float, float]], Zero]:
+    """Zero, and when it was last seen, per sample: of time, load, squared angular rate, rolled way, saturation."""
+    zero_n, zero_s, highest_n, air = zero
+    found = not math.isnan(zero_s)
+    begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = air
+    dt_s, inf = 1.0 / fs_hz, math.inf
     n_most = max(params.steady_tau_s * fs_hz, 1.0)
     follow, rise_n = min(dt_s / params.zero_tau_s, 1.0), params.zero_rise_n_s * dt_s
-    zeros: list[float] = []
-    seen: list[float] = []
-    for t, load, rate, rolled, clipped in zip(*(column.tolist() for column in columns), strict=True):
+    turning2, still2 = params.turning_rad_s**2, params.still_rad_s**2
+    # Looked up once: this is done for every sample there is.
+    steady_n, free_m, still_for_s, air_s = params.steady_n, params.free_m, params.still_s, params.air_s
+    trust_n, turned_rad, seen_n = params.zero_trust_n, params.turned_rad, params.zero_seen_n
+    zeros: list[tuple[float, float]] = []
+    for t, load, spin2, rolled, clipped in samples:
         if clipped:
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = Air()
-        elif abs(load - mean_n) < params.steady_n:
+        elif abs(load - mean_n) < steady_n:
             n += 1
             mean_n += (load - mean_n) / min(n, n_most)
-            if abs(rolled - roll_m) > params.free_m:
+            if abs(rolled - roll_m) > free_m:
                 roll_m, rolled_s, turned = rolled, t, 0.0
-            elif rate > params.turning_rad_s:
-                turned += rate * dt_s
+            elif spin2 > turning2:
+                turned += math.sqrt(spin2) * dt_s
         else:
-            begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = t, 1, load, rolled, t, 0.0, math.inf
-        still_s = min(still_s, t) if rate < params.still_rad_s else math.inf
-        held = t - still_s >= params.still_s
+            begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = t, 1, load, rolled, t, 0.0, inf
+        still_s = min(still_s, t) if spin2 < still2 else inf
+        held = t - still_s >= still_for_s
         above_n = mean_n - zero_n
         highest_n += rise_n
-        free = t - rolled_s >= params.air_s
-        if (held and not found) or (free and turned > params.turned_rad and not math.isnan(rolled)):
+        free = t - rolled_s >= air_s
+        if (held and not found) or (free and turned > turned_rad and not math.isnan(rolled)):
             zero_n, zero_s, highest_n, turned, found = mean_n, t, mean_n, 0.0, True
-        elif found and above_n < params.zero_trust_n and (free or (above_n < 0 and t - begin_s >= params.air_s)):
+        elif found and above_n < trust_n and (free or (above_n < 0 and t - begin_s >= air_s)):
             # Turning tells nothing new here, and must not vouch for a touch that begins slowly later on.
             zero_n, zero_s, turned = min(zero_n + follow * above_n, highest_n), t, 0.0
-            if above_n < params.zero_seen_n:
+            if above_n < seen_n:
                 highest_n = zero_n
-        zeros.append(zero_n)
-        seen.append(zero_s)
+        zeros.append((zero_n, zero_s))
     air = Air(begin_s, n, mean_n, roll_m, rolled_s, turned, still_s)
-    return (zeros, seen), state._replace(zero_n=zero_n, zero_s=zero_s, highest_n=highest_n, air=air)
+    return zeros, Zero(zero_n, zero_s, highest_n, air)
 
 
-def _sigma(
+def _applied(
     params: ForceParams,
     model: DeviceModel,
-    raw_n: NDArray[np.float64],
-    force_n: NDArray[np.float64],
-    zero_sigma2: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Add to the variance of the zero sensitivity, pitch of the handle, and what the low-pass has not followed yet."""
-    record = model.calibration
+    samples: Iterable[tuple[float, float, float, float, tuple[float, float], bool]],
+) -> list[NDArray[np.float64]]:
+    """Raw force, filtered force, its standard uncertainty, and the force that is surely there, (n,) each.
+
+    Of time, cell, load of the head, load on the skin, zero with its time, and saturation. The variance of the zero, and
+    sensitivity, pitch of the handle, and what the low-pass has not followed yet.
+    """
+    record, gain = model.calibration, pitch_gain(params)
     sensitivity = params.sensitivity_sigma if record.flags & 1 else params.nominal_sigma
     warming = record.tempco_ppm_k * 1e-6 * _WARMING_K
     share = sensitivity**2 + warming**2 + params.pitch_sigma**2
-    rattle = (force_n > params.zero_trust_n) * params.rattle_sigma_n**2
-    lag_n = raw_n - force_n
-    return np.sqrt(zero_sigma2 + rattle + lag_n * lag_n + share * (force_n * force_n))
+    zero2, drift2, rattle2 = params.zero_sigma_n**2, params.drift_n**2 / 60.0, params.rattle_sigma_n**2
+    trust_n, range_n = params.zero_trust_n, model.range_n
+    applied: list[tuple[float, float, float, float]] = []
+    for t_s, cell_n, head_n, load_n, (zero_n, zero_s), clipped in samples:
+        raw_n, force_n = (cell_n - head_n - zero_n) * gain, (load_n - zero_n) * gain
+        variance, sure_n = zero2 + drift2 * (t_s - zero_s), force_n
+        if zero_s != zero_s:  # noqa: PLR0124 - NaN
+            variance, sure_n = UNKNOWN_ZERO_N**2, force_n - 2 * UNKNOWN_ZERO_N
+        if force_n > trust_n:
+            variance += rattle2
+        lag_n = raw_n - force_n
+        variance += lag_n * lag_n + share * (force_n * force_n)
+        applied.append((raw_n, force_n, range_n if clipped else math.sqrt(variance), sure_n))
+    return [np.array(column) for column in zip(*applied, strict=True)]

@@ -18,13 +18,14 @@ Axes of this module: axle, rolling direction (forward), away from the skin (out)
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import correlate1d
 
 from roller_host.signal.calibration import GRAVITY_M_S2
 
@@ -62,6 +63,16 @@ class GripParams:
     """Strokes with a lift-off between them are held alike as far as the handle points the same way, within this."""
     rocking_per_m: float = 4.0
     """Pitch that the wrist adds along the way, rad/m."""
+
+    @functools.cached_property
+    def own(self) -> NDArray[np.float64]:
+        """Inverse variances of single strokes, (4,)."""
+        return 1 / np.square(self.stroke_spreads)
+
+    @functools.cached_property
+    def variances(self) -> NDArray[np.float64]:
+        """Squares of `spreads`, (5,)."""
+        return np.square(self.spreads)
 
 
 class Passage(NamedTuple):
@@ -104,25 +115,6 @@ class Evidence(NamedTuple):
     """What is known beforehand about the skin's curvature along the axle's way, 1/m: mean and standard deviation."""
 
 
-class Path(NamedTuple):
-    """Path of one stroke over the skin."""
-
-    direction_deg: float
-    """In the tangent plane from face-up, positive toward the person's left."""
-    direction_sigma_deg: float
-    """Standard uncertainty from the grip alone."""
-    length_m: float
-    length_sigma_m: float
-    flatness: float
-    """Sine of the angle between normal and face-up: near 0 the direction is ill defined."""
-    pitch: float
-    """Tangent of the handle's pitch against the skin, half way."""
-    pitch_per_m: float
-    """Its change along the axle's way, 1/m."""
-    pitch_variance: float
-    """Of the pitch half way: squared standard uncertainty."""
-
-
 class GripState(NamedTuple):
     """Memory between strokes."""
 
@@ -136,10 +128,8 @@ class GripState(NamedTuple):
 
 # Skew, scale, pitch and curvature of a stroke from the state.
 _OF_STROKE = np.array([[1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0], [0, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]], float)
-_STEPS = np.diag([1e-3, 1e-3, 1e-3, 1e-1])
 _EYE = np.eye(6)
 (_posv,) = get_lapack_funcs(("posv",), (_EYE,))
-_NEXT, _AFTER = [1, 2, 0], [2, 0, 1]
 
 
 def gather(
@@ -167,45 +157,56 @@ def gather(
         replace.
     """
     begin, end = span
-    smooth_s = max(params.smooth_ratio * (end - begin) / fs_hz, params.smooth_min_s)
-    columns, turn_per_m = _columns(params, passage, begin, end, fs_hz)
+    n_smooth = max(params.smooth_ratio * (end - begin), params.smooth_min_s * fs_hz)
     moved = _axle_acceleration(passage, lever_m, fs_hz)
-    measured = _smooth(moved, params.presmooth_s * fs_hz)
-    both = _smooth(np.concatenate([measured[:, :, np.newaxis], columns], axis=2), smooth_s * fs_hz)
+    shaped = np.empty((len(moved), 4))
+    shaped[:, :3], shaped[:, 3] = moved, passage.path_m
+    sides, turn_per_m = _sides(_smooth(shaped, params.presmooth_s * fs_hz), passage.rate_rad_s, span, fs_hz)
+    both = _smooth(sides, n_smooth)
     shaking = (moved - both[:, :, 0])[begin : end + 1]
-    weight = 1.0 / (params.noise_m_s2**2 + float(np.mean(shaking**2)))
-    n = len(both)
-    tau = (np.arange(n) - (begin + end) / 2) / (end - begin)
-    biases = np.zeros((n, 3, 6))
-    for axis in range(3):
-        biases[:, axis, axis], biases[:, axis, 3 + axis] = 1.0, tau
-    design = np.concatenate([both[:, :, 1:], biases], axis=2).reshape(3 * n, 10)
-    residual = both[:, :, 0].reshape(3 * n)
-    normal = weight * np.einsum("ni,nj->ij", design, design)
-    right = weight * np.einsum("ni,n->i", design, residual)
-    normal[4:, 4:] += np.eye(6) / params.bias_m_s2**2
-    # The biases are of no interest: marginalised.
-    gain = _solved(normal[4:, 4:], normal[4:, :4]).T
-    information = normal[:4, :4] - np.einsum("ik,kj->ij", gain, normal[4:, :4])
-    vector = right[:4] - np.einsum("ik,k->i", gain, right[4:])
+    weight = 1.0 / (params.noise_m_s2**2 + float(np.einsum("ij,ij->", shaking, shaking)) / shaking.size)
+    tau = (np.arange(len(both)) - (begin + end) / 2) / (end - begin)
+    products = _without_biases(both, tau, weight, params.bias_m_s2)
+    information = products[1:, 1:]
     # The pitch changes along the way by the handle's turn plus the curvature.
-    vector = vector - turn_per_m * information[:, 3]
+    vector = products[1:, 0] - turn_per_m * information[:, 3]
     return _with_geometry(passage, begin, end, (information, vector, turn_per_m))
 
 
+def _without_biases(
+    both: NDArray[np.float64], tau: NDArray[np.float64], weight: float, bias_m_s2: float
+) -> NDArray[np.float64]:
+    """Weighed sums of products of both sides of the regression, (5, 5), its biases marginalised.
+
+    Each axis has a bias at the middle and a change of it over the stroke, of no interest themselves. All axes have them
+    alike, so that their own sums of products are those of two columns, 1 and tau.
+    """
+    n = len(tau)
+    around = np.empty((2, n))
+    around[0], around[1] = 1.0, tau
+    crossed = weight * (around @ both.reshape(n, 15))
+    known = 1.0 / bias_m_s2**2
+    a, b, c = weight * n + known, weight * float(np.add.reduce(tau)), weight * float(tau @ tau) + known
+    solved = np.array([[c, -b], [-b, a]]) @ crossed
+    solved /= a * c - b * b
+    rows = both.reshape(3 * n, 5)
+    return weight * (rows.T @ rows) - crossed.reshape(6, 5).T @ solved.reshape(6, 5)
+
+
 def _axle_acceleration(passage: Passage, lever_m: NDArray[np.float64], fs_hz: float) -> NDArray[np.float64]:
-    """Acceleration of the axle without gravity: f + alpha x r + w x (w x r) - g."""
+    """Acceleration of the axle without gravity: f + alpha x r + w x (w x r) - g.
+
+    The angular acceleration is a central difference: unlike the causal one of `axle.felt_at_axle` it lags nothing.
+    """
     rate = passage.rate_rad_s
-    alpha = _slope(rate, fs_hz)
     x, y, z = lever_m.tolist()
-    turning = np.empty_like(rate)
-    turning[:, 0] = alpha[:, 1] * z - alpha[:, 2] * y
-    turning[:, 1] = alpha[:, 2] * x - alpha[:, 0] * z
-    turning[:, 2] = alpha[:, 0] * y - alpha[:, 1] * x
-    along = np.einsum("ni,i->n", rate, lever_m)[:, np.newaxis] * rate
-    across = np.einsum("ni,ni->n", rate, rate)[:, np.newaxis] * lever_m
+    turning = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    moved = passage.acc_m_s2 + _slope(rate, fs_hz) @ turning
+    moved += np.vecdot(rate, lever_m)[:, np.newaxis] * rate
+    moved -= np.vecdot(rate, rate)[:, np.newaxis] * lever_m
     # Row 2 of the axes is the world's z in the roller.
-    return passage.acc_m_s2 + turning + along - across - GRAVITY_M_S2 * passage.axes[:, 2]
+    moved -= GRAVITY_M_S2 * passage.axes[:, 2]
+    return moved
 
 
 def _slope(values: NDArray[np.float64], fs_hz: float) -> NDArray[np.float64]:
@@ -216,32 +217,45 @@ def _slope(values: NDArray[np.float64], fs_hz: float) -> NDArray[np.float64]:
     return slope
 
 
-def _columns(
-    params: GripParams, passage: Passage, begin: int, end: int, fs_hz: float
+def _sides(
+    shaped: NDArray[np.float64], rate: NDArray[np.float64], span: tuple[int, int], fs_hz: float
 ) -> tuple[NDArray[np.float64], float]:
-    """Acceleration that a unit of each of skew, scale, pitch and change of pitch makes, (n, 3, 4)."""
-    path = _smooth(passage.path_m[:, np.newaxis], params.presmooth_s * fs_hz)[:, 0]
+    """Both sides of the regression, and the turn of the handle per metre.
+
+    The acceleration, and that which a unit of each of skew, scale, pitch and change of pitch makes, (n, 3, 5).
+    """
+    (begin, end), path = span, shaped[:, 3]
     speed = _slope(path, fs_hz)
+    sides = np.zeros((len(path), 3, 5))
+    sides[:, :, 0] = shaped[:, :3]
     # Not the slope of the slope, which spans four samples and flattens quick strokes.
-    gain = np.zeros_like(path)
-    gain[1:-1] = np.diff(path, 2) * fs_hz**2
-    turn_x = passage.rate_rad_s[:, 0]
-    way = path - (path[begin] + path[end]) / 2
-    columns = np.empty((len(path), 3, 4))
+    gain = (path[2:] - 2 * path[1:-1] + path[:-2]) * (fs_hz * fs_hz)
+    sides[1:-1, 0, 1] = sides[1:-1, 1, 2] = gain
+    sides[1:-1, 2, 3] = -gain
     # d/dt of a vector fixed in the roller times the speed: its change, and the roller's rate x the vector.
-    around = passage.rate_rad_s * speed[:, np.newaxis]
-    columns[:, 0, 0], columns[:, 1, 0], columns[:, 2, 0] = gain, around[:, 2], -around[:, 1]
-    columns[:, 0, 1], columns[:, 1, 1], columns[:, 2, 1] = -around[:, 2], gain, around[:, 0]
-    columns[:, 0, 2], columns[:, 1, 2], columns[:, 2, 2] = -around[:, 1], around[:, 0], -gain
-    columns[:, :, 3] = columns[:, :, 2] * way[:, np.newaxis]
-    columns[:, 2, 3] -= speed * speed
+    across = rate * speed[:, np.newaxis]
+    back = -across
+    sides[:, 1, 1], sides[:, 2, 1] = across[:, 2], back[:, 1]
+    sides[:, 0, 2], sides[:, 2, 2] = back[:, 2], across[:, 0]
+    sides[:, 0, 3], sides[:, 1, 3] = back[:, 1], across[:, 0]
+    way = path - (path[begin] + path[end]) / 2
+    sides[:, :, 4] = sides[:, :, 3] * way[:, np.newaxis]
+    sides[:, 2, 4] -= speed * speed
     moved = speed[begin : end + 1]
-    turn_per_m = float(np.sum(turn_x[begin : end + 1] * moved) / max(float(np.sum(moved * moved)), 1e-9))
-    return columns, turn_per_m
+    turn_per_m = float(rate[begin : end + 1, 0] @ moved) / max(float(moved @ moved), 1e-9)
+    return sides, turn_per_m
+
+
+@functools.lru_cache(maxsize=256)
+def _gaussian(sigma: float) -> NDArray[np.float64]:
+    """Weights of a Gaussian, cut at three standard deviations."""
+    reach = int(3.0 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return weights / weights.sum()
 
 
 def _smooth(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    return gaussian_filter1d(values, sigma, axis=0, mode="nearest", truncate=3.0)
+    return correlate1d(values, _gaussian(sigma), axis=0, mode="nearest")
 
 
 def _with_geometry(
@@ -249,13 +263,13 @@ def _with_geometry(
 ) -> Evidence:
     information, vector, turn_per_m = said
     path = passage.path_m[begin : end + 1]
-    middle = begin + int(np.argmin(np.abs(path - (path[0] + path[-1]) / 2)))
-    steps = np.diff(path)
+    middle = begin + int(np.abs(path - (path[0] + path[-1]) / 2).argmin())
+    steps = path[1:] - path[:-1]
     axes = passage.axes[begin + 1 : end + 1]
     way = path[1:] - passage.path_m[middle]
     chord = np.empty((4, 3))
-    chord[:3] = np.einsum("n,nji->ij", steps, axes)
-    chord[3] = np.einsum("n,nj->j", steps * way, axes[:, :, 2])
+    chord[:3] = (steps @ axes.reshape(-1, 9)).reshape(3, 3).T
+    chord[3] = (steps * way) @ axes[:, :, 2]
     return Evidence(
         information,
         vector,
@@ -293,8 +307,9 @@ def grip_step(
     """
     share = _alike(params, state, evidence)
     mean, covariance = _forecast(params, state, evidence, share)
-    mean, covariance = _updated(params, (mean, covariance), evidence, share)
-    grip = _of_stroke(params, (mean, covariance), evidence)
+    scatter = _scatter(params, evidence)
+    mean, covariance = _updated(params, (mean, covariance), evidence, share, scatter)
+    grip = _of_stroke(params, (mean, covariance), evidence, scatter)
     return grip, GripState(mean, covariance, evidence.out, evidence.forward)
 
 
@@ -319,10 +334,11 @@ def look_back(
     """
     state = GripState()
     passed: list[tuple[float, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
-    for one in evidence:
+    scatters = [_scatter(params, one) for one in evidence]
+    for one, scatter in zip(evidence, scatters, strict=True):
         share = _alike(params, state, one)
         forecast = _forecast(params, state, one, share)
-        mean, covariance = _updated(params, forecast, one, share)
+        mean, covariance = _updated(params, forecast, one, share, scatter)
         passed.append((share, *forecast, mean, covariance))
         state = GripState(mean, covariance, one.out, one.forward)
     grips: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
@@ -335,7 +351,7 @@ def look_back(
             mean = mean + gain @ (later[0] - next_mean)
             covariance = covariance + gain @ (later[1] - next_covariance) @ gain.T
         later = mean, covariance
-        grips.append(_of_stroke(params, later, evidence[i]))
+        grips.append(_of_stroke(params, later, evidence[i], scatters[i]))
     return grips[::-1]
 
 
@@ -360,13 +376,13 @@ def _forecast(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """State before a stroke that shares so much with the last one."""
     curvature, spread = evidence.curvature_per_m
-    prior, spreads = np.array([*params.means, curvature]), np.array([*params.spreads, spread])
+    prior, variances = np.array([*params.means, curvature]), np.array([*params.variances.tolist(), spread * spread])
     if state.mean is None:
-        return prior, np.diag(spreads**2)
+        return prior, np.diag(variances)
     kept = _kept(share)
-    return prior + kept * (state.mean - prior), kept[:, np.newaxis] * state.covariance * kept + np.diag(
-        (1 - kept**2) * spreads**2
-    )
+    covariance = kept[:, np.newaxis] * state.covariance * kept
+    covariance.flat[::7] += (1 - kept * kept) * variances
+    return prior + kept * (state.mean - prior), covariance
 
 
 def _updated(
@@ -374,13 +390,14 @@ def _updated(
     forecast: tuple[NDArray[np.float64], NDArray[np.float64]],
     evidence: Evidence,
     share: float,
+    scatter: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """State after a stroke."""
+    """State after a stroke; ``scatter`` is that of `_scatter`."""
     mean, covariance = forecast
     # Information about the grip, through the peculiarities of this one stroke.
-    own = 1 / np.square(params.stroke_spreads)
-    through = own[:, np.newaxis] * _scatter(params, evidence)
-    information = np.diag(own) - through * own
+    through = params.own[:, np.newaxis] * scatter
+    information = through * -params.own
+    information.flat[::5] += params.own
     vector = through @ evidence.vector
     # How the wrist rocks is known once for each grip.
     rocking = (1 - share**2) / params.rocking_per_m**2
@@ -394,78 +411,23 @@ def _updated(
 
 def _scatter(params: GripParams, evidence: Evidence) -> NDArray[np.float64]:
     """Covariance of a stroke's values, were its grip known."""
-    return _solved(np.diag(1 / np.square(params.stroke_spreads)) + evidence.information, _EYE[:4, :4])
+    inverse = evidence.information.copy()
+    inverse.flat[::5] += params.own
+    return _solved(inverse, _EYE[:4, :4])
 
 
 def _of_stroke(
-    params: GripParams, state: tuple[NDArray[np.float64], NDArray[np.float64]], evidence: Evidence
+    params: GripParams,
+    state: tuple[NDArray[np.float64], NDArray[np.float64]],
+    evidence: Evidence,
+    scatter: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Values of one stroke, given the state that has learned from it already."""
     mean, covariance = state
-    scatter = _scatter(params, evidence)
-    gain = scatter / np.square(params.stroke_spreads) @ _OF_STROKE
+    gain = scatter * params.own @ _OF_STROKE
     return gain @ mean + scatter @ evidence.vector, gain @ covariance @ gain.T + scatter
 
 
 def _solved(matrix: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solution for a symmetric positive definite matrix; numpy's general one takes five times as long when small."""
     return _posv(matrix, right)[1]
-
-
-def along_rolling_rad(evidence: Evidence) -> float:
-    """Direction of a stroke were it straight along the rolling direction, in the tangent plane from face-up."""
-    held = np.array([0.0, 1.0, 0.0, -evidence.turn_per_m])
-    return float(_angles_and_lengths(evidence, held[np.newaxis], 0.0)[0][0])
-
-
-def path_of(evidence: Evidence, grip: tuple[NDArray[np.float64], NDArray[np.float64]], radius_m: float) -> Path:
-    """Path of a stroke on the skin.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of the stroke.
-    grip : (ndarray, ndarray)
-        From `grip_step` or `look_back`.
-    radius_m : float
-        Of the roller.
-    """
-    values, covariance = grip
-    around = np.concatenate([values[np.newaxis], values + _STEPS])
-    angles, lengths = _angles_and_lengths(evidence, around, radius_m)
-    slopes = np.stack([np.remainder(angles[1:] - angles[0] + np.pi, 2 * np.pi) - np.pi, lengths[1:] - lengths[0]])
-    slopes /= _STEPS.diagonal()
-    variances = np.einsum("ki,ij,kj->k", slopes, covariance, slopes)
-    angle_sigma, length_sigma = np.sqrt(np.maximum(variances, 0.0)).tolist()
-    normal = _normals(evidence, values[np.newaxis])[0]
-    flatness = math.sqrt(max(1.0 - float(normal @ evidence.up) ** 2, 0.0))
-    return Path(
-        math.degrees(angles[0]),
-        math.degrees(angle_sigma),
-        float(lengths[0]),
-        length_sigma,
-        flatness,
-        float(values[2]),
-        evidence.turn_per_m + float(values[3]),
-        float(covariance[2, 2]),
-    )
-
-
-def _normals(evidence: Evidence, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit normals of the skin half way for rows of values, (n, 3)."""
-    normals = values[:, 1:2] * evidence.out + values[:, 2:3] * evidence.forward
-    return normals / np.sqrt(np.einsum("ni,ni->n", normals, normals))[:, np.newaxis]
-
-
-def _angles_and_lengths(
-    evidence: Evidence, values: NDArray[np.float64], radius_m: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Direction (rad) and length (m) of the path for rows of values, (n, 4)."""
-    skew, scale, pitch, curvature = values.T
-    weights = np.stack([skew, scale, -pitch, -(evidence.turn_per_m + curvature)], axis=1)
-    moved, normals, up = weights @ evidence.chord, _normals(evidence, values), evidence.up
-    # Up is the vertical less its share along the normal, left is up x normal.
-    left = up[_NEXT] * normals[:, _AFTER] - up[_AFTER] * normals[:, _NEXT]
-    along_up = moved @ up - np.einsum("ni,ni->n", moved, normals) * (normals @ up)
-    lengths = evidence.way_m * np.sqrt(skew**2 + scale**2 + pitch**2) * (1 - radius_m * curvature)
-    return np.arctan2(np.einsum("ni,ni->n", moved, left), along_up), lengths

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roller_host.signal.calibration import DeviceModel
+    from roller_host.signal.lowpass import Memory
     from roller_host.signal.strokes import StrokeInput
 
 
@@ -113,7 +114,7 @@ class InertialState(NamedTuple):
 
     last: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None = None
     """Acceleration, velocity and place of the IMU at the last sample, as integrated."""
-    filter_zi: NDArray[np.float64] | None = None
+    low_pass: Memory | None = None
     pending: NDArray[np.float64] = np.zeros((0, _COLUMNS))
     """Samples since the contact or the reversal that began the movement under way, and a few before."""
     done: int = 0
@@ -152,9 +153,9 @@ def inertial_step(
     state : InertialState
         Memory for the next block.
     """
-    rows, last, zi = _rows(params, model, state, samples, fs_hz)
+    rows, last, memory = _rows(params, model, state, samples, fs_hz)
     pending = np.concatenate([state.pending, rows])
-    state = state._replace(last=last, filter_zi=zi)
+    state = state._replace(last=last, low_pass=memory)
     cutter = _Cutter(params, state, pending, fs_hz)
     done = cutter.run(state.done)
     unknown = np.full(len(rows), np.nan)
@@ -163,9 +164,7 @@ def inertial_step(
 
 def _rows(
     params: InertialParams, model: DeviceModel, state: InertialState, samples: StrokeInput, fs_hz: float
-) -> tuple[
-    NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]
-]:
+) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], Memory]:
     """One row per sample; the motion is that of the contact point, a lever away from the IMU."""
     rotation, rate = samples.rotation, samples.rate_rad_s
     acc = np.einsum("nij,nj->ni", rotation, samples.acc_m_s2)
@@ -189,13 +188,12 @@ def _rows(
     before = state.pending[-1:, _VELOCITY] if len(state.pending) else rows[:1, _VELOCITY]
     gained = rows[:, _VELOCITY] - np.concatenate([before, rows[:-1, _VELOCITY]])
     push = np.einsum("ni,nij,j->n", gained, rotation, model.forward) * fs_hz
-    smooth, zi = lowpass_step(params.low_pass_hz, fs_hz, state.filter_zi, push[:, np.newaxis])
-    rows[:, _PUSH] = smooth[:, 0]
+    rows[:, _PUSH], memory = lowpass_step(params.low_pass_hz, fs_hz, state.low_pass, push.tolist())
     rows[:, _FORCE], rows[:, _SIGMA] = samples.force_n, samples.force_sigma_n
     rows[:, _CONTACT] = [level is not Comfort.NO_CONTACT for level in samples.comfort]
     rows[:, _BAND] = [level is Comfort.COMFORTABLE for level in samples.comfort]
     rows[:, _ZONE], rows[:, _ZONE_CONFIDENCE] = samples.places, samples.place_confidence
-    return rows, (acc[-1], velocity[-1], place[-1]), zi
+    return rows, (acc[-1], velocity[-1], place[-1]), memory
 
 
 def _off_skin(params: InertialParams, model: DeviceModel) -> NDArray[np.float64]:

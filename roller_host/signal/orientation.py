@@ -70,14 +70,20 @@ def restart(state: Mapping[str, Any], period_s: float) -> Mapping[str, Any]:
     return vqf.state
 
 
+# Each element of the matrix is a sum of two products of quaternion elements (w, x, y, z), the second doubled; 1 more on
+# the diagonal. As tables, all of them take a handful of calls.
+_LEFT = np.array([2, 1, 1, 1, 1, 2, 1, 2, 1, 3, 0, 0, 0, 3, 0, 0, 0, 2])
+_RIGHT = np.array([2, 2, 3, 2, 1, 3, 3, 3, 1, 3, 3, 2, 3, 3, 1, 2, 1, 2])
+_TWICE = 2.0 * np.array([-1, 1, 1, 1, -1, 1, 1, 1, -1, -1, -1, 1, 1, -1, -1, -1, 1, -1])[:, np.newaxis]
+
+
 def matrices(q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotation matrices, (n, 3, 3), of unit quaternions, (n, 4), scalar first."""
-    w, x, y, z = q.T
-    x2, y2, z2 = x + x, y + y, z + z
-    xx, yy, zz, xy, xz, yz = x * x2, y * y2, z * z2, x * y2, x * z2, y * z2
-    wx, wy, wz = w * x2, w * y2, w * z2
+    columns = q.T.copy()
+    products = columns.take(_RIGHT, axis=0)
+    products *= _TWICE
+    products *= columns.take(_LEFT, axis=0)
     out = np.empty((len(q), 9))
-    out[:, 0], out[:, 1], out[:, 2] = 1 - (yy + zz), xy - wz, xz + wy
-    out[:, 3], out[:, 4], out[:, 5] = xy + wz, 1 - (xx + zz), yz - wx
-    out[:, 6], out[:, 7], out[:, 8] = xz - wy, yz + wx, 1 - (xx + yy)
+    np.add(products[:9], products[9:], out=out.T)
+    out[:, ::4] += 1.0
     return out.reshape(-1, 3, 3)

@@ -325,8 +325,9 @@ def turned_rad(belief: Belief, share: float) -> tuple[float, float]:
     ``share`` is that of a turn of the head which changes the heading: 1 for an upright head, 0 for one that lies.
     """
     mean, cov = belief.mean, belief.cov
-    variance = cov[_HEADING, _HEADING] + 2 * share * cov[_HEADING, _TURN] + share**2 * cov[_TURN, _TURN]
-    return float(mean[_HEADING] + share * mean[_TURN]), math.sqrt(variance)
+    heading, both, turn = (cov.item(at) for at in ((_HEADING, _HEADING), (_HEADING, _TURN), (_TURN, _TURN)))
+    variance = heading + 2 * share * both + share**2 * turn
+    return mean.item(_HEADING) + share * mean.item(_TURN), math.sqrt(variance)
 
 
 def drifted_sigma_deg(params: PlacingParams, sigma_deg: float, gone_s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -376,5 +377,5 @@ def _log_likelihood(residual: NDArray[np.float64], covariance: NDArray[np.float6
     bordered[:, 5, :5] = residual
     factor = np.linalg.cholesky(bordered).reshape(N_PLACES, 36)
     across = factor[:, 30:35]
-    spread = np.log(factor[:, :35:7]).sum(axis=1)
-    return _T_SCALE - (_TAILS + 5) / 2 * np.log1p(np.einsum("ij,ij->i", across, across) / _TAILS) - spread
+    spread = np.add.reduce(np.log(factor[:, :35:7]), axis=1)
+    return _T_SCALE - (_TAILS + 5) / 2 * np.log1p(np.vecdot(across, across) / _TAILS) - spread

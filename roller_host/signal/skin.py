@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from firmware_protocol.zones import PLACES
 from roller_host.signal.face import NORMALS
 
@@ -54,4 +52,4 @@ def curvature_per_m(place: int, direction_rad: float) -> tuple[float, float]:
     c, s = math.cos(direction_rad), math.sin(direction_rad)
     along = sum(((c * u + s * v) / a) ** 2 for u, v, a in zip(tangent_up, tangent_left, semi, strict=True))
     reach = math.sqrt(sum((n * a) ** 2 for n, a in zip((left, up, forward), semi, strict=True)))
-    return float(np.clip(along * reach, 0.0, 25.0)), _SPREAD_PER_M
+    return min(max(along * reach, 0.0), 25.0), _SPREAD_PER_M

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from roller_host.signal.force import felt_at_head, saturation
+from roller_host.signal.axle import felt_at_axle
+from roller_host.signal.force import saturation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,8 +102,7 @@ def identify(
         raise TumbleError(f"too short: turn the roller about in the air for {params.shortest_s:g} s or more")
     if saturation(model, samples)[1].any():
         raise TumbleError("a sensor clipped: turn the roller more slowly, and touch nothing with it")
-    columns = [felt_at_head(model, samples, rate_rad_s, axis, fs_hz)[0] for axis in _AXES]
-    felt = np.stack([_binned(column, n_bins, n_bin) for column in columns], axis=1)
+    felt = _binned(felt_at_axle(model, rate_rad_s, samples.acc_m_s2, fs_hz), n_bins, n_bin)
     spread_m_s2, weakest = _spread(felt)
     if spread_m_s2 < params.spread_m_s2:
         raise TumbleError(
@@ -138,7 +138,8 @@ def calibrated(record: codec.Calibration, tumble: Tumble) -> codec.Calibration:
 
 
 def _binned(values: NDArray[np.float64], n_bins: int, n_bin: int) -> NDArray[np.float64]:
-    return values[: n_bins * n_bin].reshape(n_bins, n_bin).mean(axis=1)
+    """Means of the first axis."""
+    return values[: n_bins * n_bin].reshape(n_bins, n_bin, *values.shape[1:]).mean(axis=1)
 
 
 def _spread(felt: NDArray[np.float64]) -> tuple[float, str]:

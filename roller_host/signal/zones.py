@@ -9,6 +9,7 @@ heading has drifted.
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from dataclasses import dataclass
@@ -240,7 +241,7 @@ def zone_step(
             state = _showing(_look(block, state, block.begin_i + row))
         spans.append((change, state.shown))
         if change < n:
-            state = _showing(_change(block, state, block.begin_i + change, int(flags[change])))
+            state = _showing(_change(block, state, block.begin_i + change, flags[change]))
     end = state._replace(
         n_samples=state.n_samples + n,
         tail=block.sums[-_TAIL:].copy(),
@@ -283,16 +284,17 @@ def _zones(block: _Block, spans: list[tuple[int, _Shown]]) -> Zones:
     return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma)
 
 
-def _flags(params: ZoneParams, samples: ZoneInput) -> NDArray[np.int64]:
-    """On the skin, still in the air, or neither, (n,)."""
-    spin2 = np.einsum("ij,ij->i", samples.rate_rad_s, samples.rate_rad_s)
-    return np.where(samples.contact, _CONTACT, _STILL * (spin2 < params.still_rad_s**2))
+def _flags(params: ZoneParams, samples: ZoneInput) -> list[int]:
+    """On the skin, still in the air, or neither, for each sample."""
+    spin2, still2 = np.vecdot(samples.rate_rad_s, samples.rate_rad_s).tolist(), params.still_rad_s**2
+    pairs = zip(samples.contact.tolist(), spin2, strict=True)
+    return [_CONTACT if touches else _STILL if one < still2 else 0 for touches, one in pairs]
 
 
-def _changes(state: ZoneState, flags: NDArray[np.int64]) -> list[int]:
+def _changes(state: ZoneState, flags: list[int]) -> list[int]:
     """Rows at which contact or stillness begin or end."""
     first = [0] if flags[0] != _CONTACT * state.contact + _STILL * state.still else []
-    return first + ((flags[1:] != flags[:-1]).nonzero()[0] + 1).tolist()
+    return first + [i for i, (one, other) in enumerate(itertools.pairwise(flags), 1) if one != other]
 
 
 def _next_look(block: _Block, state: ZoneState) -> int:
@@ -393,8 +395,10 @@ def _weighed(block: _Block, track: Track, begin: _Mark, i: int) -> tuple[Track, 
     way_m = max(track.way_m, math.hypot(*seen[_ROLLED].tolist()))
     seen[_ROLLED_SUM] -= n * begin.sums[_ROLLED]
     axes = track.straight.axes()
-    rolling, normal, *_, middle_m = (seen.reshape(-1, 3) @ axes.T) / n
-    look = Look(np.array([normal, rolling, axes[:, 2]]), middle_m, way_m)
+    means = seen.reshape(-1, 3) @ axes.T / n
+    directions = np.empty((3, 3))
+    directions[0], directions[1], directions[2] = means[1], means[0], axes[:, 2]
+    look = Look(directions, means[-1], way_m)
     weighed = placing.weigh(block.params, block.chain, track.belief, track.expected, look)
     best = int(weighed.probability.argmax())
     confidence = weighed.probability.item(best)
@@ -405,17 +409,15 @@ def _weighed(block: _Block, track: Track, begin: _Mark, i: int) -> tuple[Track, 
 
 def _running_sums(model: DeviceModel, state: ZoneState, samples: ZoneInput) -> NDArray[np.float64]:
     """Running sums of the block behind those of the tail, sample by sample, so that blocks cannot show in them."""
-    roll = samples.roll_rad
-    rolled_m = np.empty(len(roll))
-    np.subtract(roll[1:], roll[:-1], out=rolled_m[1:])
-    rolled_m[0] = 0.0 if state.last_roll_rad is None else roll[0] - state.last_roll_rad
-    rolled_m *= model.geometry.roller_radius_m
-    sums = np.empty((_TAIL + len(roll), _N_SUMS))
+    roll, radius_m = samples.roll_rad.tolist(), model.geometry.roller_radius_m
+    roll.insert(0, roll[0] if state.last_roll_rad is None else state.last_roll_rad)
+    rolled_m = np.array([(now - before) * radius_m for before, now in itertools.pairwise(roll)])
+    sums = np.empty((_TAIL + len(rolled_m), _N_SUMS))
     sums[:_TAIL] = state.tail
     steps = sums[_TAIL:]
-    directions = steps[:, : _FELT.start].reshape(-1, 2, 3)
-    np.einsum("nij,jk->nki", samples.rotation, model.basis[:, 1:], out=directions)
-    np.einsum("nij,nj->ni", samples.rotation, samples.acc_m_s2, out=steps[:, _FELT])
+    axes = samples.rotation if model.straight else np.matmul(samples.rotation, model.basis)
+    steps[:, : _FELT.start].reshape(-1, 2, 3)[:] = axes.transpose(0, 2, 1)[:, 1:]
+    np.matmul(samples.rotation, samples.acc_m_s2[:, :, np.newaxis], out=steps[:, _FELT, np.newaxis])
     steps[:, _FELT.stop - 1] -= GRAVITY_M_S2
     np.multiply(steps[:, _ROLLING], rolled_m[:, np.newaxis], out=steps[:, _ROLLED])
     first = sums[_TAIL - 1 :, : _FELT_SUM.start]
