@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -15,8 +14,9 @@ if problem := requirements.import_problem():
     pytest.skip(problem, allow_module_level=True)
 
 import numpy as np
+from hand_fed import REAL, SIMULATED, Clock, Session
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QAccessible, QColor, QHelpEvent, QImage
+from PySide6.QtGui import QColor, QHelpEvent, QImage
 from PySide6.QtWidgets import QLabel, QMessageBox, QToolTip, QWidget
 
 from firmware_protocol.zones import PLACES
@@ -24,7 +24,7 @@ from roller_host.dashboard import faceshape, run, theme, words
 from roller_host.dashboard.facemap import FaceMap
 from roller_host.dashboard.force import share_of
 from roller_host.dashboard.playhead import Playhead
-from roller_host.dashboard.session import RollerChoice, Rollers, Snapshot
+from roller_host.dashboard.session import Snapshot
 from roller_host.dashboard.strip import Ring, StripBand, StripPlot
 from roller_host.dashboard.strokes import sentence
 from roller_host.dashboard.window import MainWindow
@@ -34,8 +34,6 @@ from roller_host.signal.estimates import Estimates, Stroke
 
 pytestmark = pytest.mark.qt_log_level_fail("WARNING")
 
-SIMULATED = RollerChoice("sim", "Simulated roller", "in this program, no hardware", simulated=True)
-REAL = RollerChoice("aa", "Roller 3F2A", "-58 dBm")
 STREAMING = LinkState(LinkPhase.STREAMING, device="Simulated roller")
 UP_OUT = Stroke(
     begin_s=0.0,
@@ -57,37 +55,6 @@ UP_OUT = Stroke(
     side="left",
     zone_confidence=0.9,
 )
-
-
-class Session:
-    """A feed that a test fills by hand and that remembers what it was asked."""
-
-    def __init__(self):
-        self.mailbox = deque(maxlen=1000)
-        self.asked = []
-
-    def choices(self):
-        return [SIMULATED, REAL]
-
-    def scan(self):
-        self.asked.append("scan")
-
-    def connect(self, choice):
-        self.asked.append(choice)
-
-    def disconnect(self):
-        self.asked.append("disconnect")
-
-    def close(self):
-        self.asked.append("close")
-
-
-class Clock:
-    def __init__(self):
-        self.now_s = 100.0
-
-    def __call__(self):
-        return self.now_s
 
 
 def estimates(comfort=Comfort.COMFORTABLE, t_s=0.0, n=6, force_n=1.6, side="left", **more):
@@ -135,17 +102,6 @@ def mean_difference(a: QImage, b: QImage) -> float:
         return np.frombuffer(image.constBits(), np.uint8).astype(float)
 
     return float(np.abs(pixels(a) - pixels(b)).mean())
-
-
-def unnamed(root: QWidget) -> list[QWidget]:
-    out = []
-    for widget in root.findChildren(QWidget):
-        if widget.focusPolicy() is Qt.FocusPolicy.NoFocus or not widget.isVisibleTo(root):
-            continue
-        told = QAccessible.queryAccessibleInterface(widget)
-        if told is None or not told.text(QAccessible.Text.Name):
-            out.append(widget)
-    return out
 
 
 # What the machine must have
@@ -441,15 +397,17 @@ def replace_stroke(**change):
 
 def test_snapshot_reaches_header_timer_and_map(live):
     window, session, clock = live
-    snapshot = Snapshot(229.0, 104.02, 3, 1, 42, 151.0, 15, "/sessions/evening.roller", {("jaw", "left"): 12.0})
+    seconds = {("jaw", "left"): 12.0}
+    snapshot = Snapshot(229.0, 104.02, 3, 1, 42, 151.0, 15, "/sessions/evening.roller", seconds, rate_now_hz=101.6)
     session.mailbox.append(snapshot)
     clock.now_s += 1
     window.presenter.tick()
     header = window.live.header
-    assert header.link._text == "Streaming 104.0 Hz"
-    assert header.loss._text == "3 lost"
+    assert header.link.words() == "Streaming 102 Hz"
+    assert "104.0 Hz by the roller's clock" in header.link.toolTip()
+    assert header.loss.words() == "3 lost"
     assert "charge soon" in header.battery.toolTip()
-    assert header.recording._text == "Rec evening.roller"
+    assert header.recording.words() == "Rec evening.roller"
     assert window.live.face.tip(("jaw", "left")) == "Left jaw: 0:12 min"
     assert window.live.timer.accessibleDescription() == "3 minutes of 10 to 15"
     session.mailbox.append(replace(snapshot, elapsed_s=901.0, recording="", battery_percent=None))
@@ -460,16 +418,39 @@ def test_snapshot_reaches_header_timer_and_map(live):
     assert not header.battery.isVisible()
 
 
-def test_link_trouble_is_told_and_taken_back(live):
-    window, session, _ = live
-    session.mailbox.append(LinkState(LinkPhase.LOST, "The roller is out of range.", "Bring it nearer.", "Roller"))
+@pytest.mark.parametrize(
+    ("figures", "told", "tip"),
+    [
+        ({}, "No loss", "No packet was lost"),
+        ({"lost_packets": 8, "backfilled_packets": 8}, "No loss", "8 were fetched since"),
+        ({"lost_packets": 8, "backfilled_packets": 5}, "3 lost", "8 packets did not come at once"),
+        ({"lost_packets": 8, "loss_share": 0.04}, "Loss 4 %", "The distance is large."),
+        ({"lost_packets": 8, "loss_share": 0.04, "missing_packets": 7}, "Fetching 7 packets", "8 packets"),
+    ],
+)
+def test_loss_is_told_with_its_cause_and_what_became_of_it(live, figures, told, tip):
+    window, session, clock = live
+    session.mailbox.append(LinkState(LinkPhase.STREAMING, "the distance is large" if "loss_share" in figures else ""))
+    session.mailbox.append(Snapshot(9.0, 104.0, **figures))
+    clock.now_s += 1
     window.presenter.tick()
-    banner = window.live.banner
-    assert banner.isVisible()
-    assert banner.accessibleDescription() == "link lost The roller is out of range. Bring it nearer."
+    assert window.live.header.loss.words() == told
+    assert tip in window.live.header.loss.toolTip()
+    assert tip in window.live.header.loss.accessibleDescription()
+
+
+def test_an_earlier_session_leaves_no_figures(live):
+    window, session, clock = live
+    session.mailbox.append(Snapshot(9.0, 104.0, 5, battery_percent=10, recording="/a.sqlite"))
+    clock.now_s += 1
+    window.presenter.tick()
+    window.leave()
+    window.connect_to(REAL)
     session.mailbox.append(STREAMING)
     window.presenter.tick()
-    assert not banner.isVisible()
+    header = window.live.header
+    assert [pill.words() for pill in (header.loss, header.battery, header.recording)] == ["", "", ""]
+    assert header.title.text() == REAL.title
 
 
 def test_timer_is_fast_only_while_samples_flow(live):
@@ -485,35 +466,7 @@ def test_timer_is_fast_only_while_samples_flow(live):
     presenter.stop()
 
 
-# Picker and window
-
-
-def test_picker_emits_intents(shown, qtbot):
-    window, session, _ = shown
-    picker = window.picker
-    assert picker.choices() == [SIMULATED, REAL]
-    qtbot.mouseClick(picker.scan_button, Qt.MouseButton.LeftButton)
-    qtbot.keyClick(picker.list, Qt.Key.Key_Down)
-    with qtbot.waitSignal(picker.asked_connect) as asked:
-        qtbot.keyClick(picker.list, Qt.Key.Key_Return)
-    assert asked.args == [REAL]
-    assert session.asked == ["scan", REAL]
-    assert not picker.connect_button.isEnabled()
-    assert "Connecting to Roller 3F2A" in picker.status.text()
-
-
-def test_picker_keeps_the_choice_and_tells_problems(shown):
-    window, session, _ = shown
-    picker = window.picker
-    picker.list.setCurrentRow(1)
-    session.mailbox.append(Rollers((SIMULATED, replace(REAL, key="bb"), REAL), "Bluetooth is off. Switch it on."))
-    window.presenter.tick()
-    assert picker.chosen() == REAL
-    assert picker.status.text() == "Bluetooth is off. Switch it on."
-    session.mailbox.append(LinkState(LinkPhase.NO_BLUETOOTH, "No adapter was found.", "Plug one in."))
-    window.presenter.tick()
-    assert picker.status.text() == "No Bluetooth. No adapter was found. Plug one in."
-    assert picker.connect_button.isEnabled()
+# Window
 
 
 def test_leaving_goes_back_to_the_choice(live, qtbot):
@@ -555,13 +508,6 @@ def test_nothing_overlaps(live, size):
             assert not any(part.geometry().intersects(other.geometry()) for other in parts[i + 1 :])
 
 
-def test_everything_that_takes_focus_has_a_name(live):
-    window, _, _ = live
-    assert unnamed(window.live) == []
-    window.leave()
-    assert unnamed(window.picker) == []
-
-
 def test_closing_ends_the_session(shown):
     window, session, _ = shown
     window.close()
@@ -580,7 +526,7 @@ def test_run_connects_closes_and_tells_errors(qapp, monkeypatch):
             sys.excepthook(ValueError, ValueError("the sky fell"), None)
 
     monkeypatch.setattr(session, "connect", connect)
-    assert run.run(lambda: session, theme="light", autoconnect="sim", seconds=0.05) == 0
+    assert run.run(lambda: session, theme="light", autoconnect="demo", seconds=0.05) == 0
     assert session.asked == [SIMULATED, "close"]
     assert told == ["Something went wrong: the sky fell"]
     assert sys.excepthook is before

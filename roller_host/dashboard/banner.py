@@ -38,7 +38,6 @@ class Banner(Painted):
         self._text.setWordWrap(True)
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(48, 10, 12, 10)
         layout.setSpacing(8)
         layout.addWidget(self._text)
         self.buttons: dict[Action, QPushButton] = {}
@@ -57,6 +56,7 @@ class Banner(Painted):
         if message == self._message:
             return
         self._message = message
+        self.layout().setContentsMargins(48, 10, 12, 17 if message and message.share is not None else 10)
         self.setVisible(message is not None)
         if message is None:
             self.describe("")
@@ -84,7 +84,7 @@ class Banner(Painted):
                 p.setPen(Qt.PenStyle.NoPen)
                 for share, alpha in ((1.0, 0.2), (self._message.share, 1.0)):
                     p.setBrush(theme.faded(tone, alpha))
-                    p.drawRoundedRect(QRectF(48, box.bottom() - 7, (box.width() - 60) * share, 4), 2, 2)
+                    p.drawRoundedRect(QRectF(48, box.bottom() - 10, (box.width() - 60) * share, 4), 2, 2)
 
 
 def _joined(title: str, text: str) -> str:

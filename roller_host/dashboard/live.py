@@ -101,7 +101,7 @@ class Header(QWidget):
 
     def set_link(self, state: LinkState, snapshot: Snapshot | None) -> None:
         """Show the phase, and the rate while samples are due."""
-        text, tip = words.opening(state.phase.value), f"Link: {state.phase.value}"
+        text, tip = words.opening(state.words), f"Link: {state.phase.value}"
         if state.phase is LinkPhase.STREAMING and snapshot is not None:
             text = f"{text} {snapshot.rate_now_hz:.0f} Hz"
             tip = f"{tip}; {snapshot.rate_hz:.1f} Hz by the roller's clock, the number shown is what arrives"

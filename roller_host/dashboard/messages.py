@@ -40,21 +40,23 @@ class Message(NamedTuple):
     """For screen readers, where the title counts down; else empty."""
 
 
-def link_message(state: LinkState, waited_s: float = 0.0) -> Message | None:
+def counted_down(state: LinkState, waited_s: float) -> LinkState:
+    """A state with what is left of its pause ``waited_s`` after it came; the last second counts as one to its end."""
+    if state.retry_s is None:
+        return state
+    return replace(state, retry_s=max(math.ceil(state.retry_s - waited_s), 1))
+
+
+def link_message(state: LinkState) -> Message | None:
     """What to say about the link; None when all is well.
 
     Parameters
     ----------
     state : LinkState
-        The newest state.
-    waited_s : float, default 0
-        How long ago it came, s; a pause counts down by it.
+        The newest state, counted down.
     """
     if state.phase in (LinkPhase.OFF, LinkPhase.STREAMING) and not state.reason:
         return None
-    if state.retry_s is not None:
-        # A pause that is nearly over is still a second to whoever reads.
-        state = replace(state, retry_s=max(math.ceil(state.retry_s - waited_s), 1))
     known = PHASE_HELP[state.phase]
     text = f"{words.sentence(state.reason or known.meaning)} {words.sentence(state.action or known.action)}"
     tone = "low" if state.phase is LinkPhase.STREAMING else words.PHASE_TONE[state.phase]
@@ -75,7 +77,7 @@ def log_message(snapshot: Snapshot) -> Message | None:
         return None
     share = snapshot.log_fetched / snapshot.log_packets
     return Message(
-        f"Fetching recordings {share:.0%}",
+        f"Fetching recordings {share * 100:.0f} %",
         "The roller recorded them without a computer. Roll on: they become sessions of their own.",
         "accent",
         share=share,
@@ -87,7 +89,7 @@ def offer_message(offer: Interrupted) -> Message:
     """Offer to go on with a session that was cut off."""
     return Message(
         f"A session with {offer.roller} was cut off {words.ago(offer.age_s)}",
-        "Go on in the same recording: what the roller kept meanwhile is fetched. Or leave it as it is.",
+        "Go on in the same recording: what the roller kept is fetched.",
         "accent",
         (Action.GO_ON, Action.LEAVE),
     )

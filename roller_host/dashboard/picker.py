@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -13,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from roller_host.dashboard import faceshape, theme
 from roller_host.dashboard.banner import Banner
 from roller_host.dashboard.facemap import paint_features, paint_person
-from roller_host.dashboard.messages import Action, Message, link_message, offer_message
+from roller_host.dashboard.messages import Action, Message, counted_down, link_message, offer_message
 from roller_host.dashboard.rolleractions import RollerActions
 from roller_host.dashboard.rollerlist import RollerList
 from roller_host.dashboard.surface import Painted
@@ -70,14 +69,14 @@ class PickerPage(QWidget):
         """A link is being made, or held."""
         self._offer: Interrupted | None = None
         self.portrait = Portrait(self)
+        self.offer = Banner("Interrupted session", (Action.GO_ON, Action.LEAVE), self)
+        self.offer.buttons[Action.GO_ON].setProperty("role", "primary")
+        self.offer.pressed.connect(self._answer_offer)
         self.list = RollerList(self)
         self.list.itemActivated.connect(self._connect)
         self.list.chosen_changed.connect(self._show_choice)
         self.choice_actions = RollerActions(self)
         self.choice_actions.asked_scenario.connect(self.list.play)
-        self.offer = Banner("Interrupted session", (Action.GO_ON, Action.LEAVE), self)
-        self.offer.buttons[Action.GO_ON].setProperty("role", "primary")
-        self.offer.pressed.connect(self._answer_offer)
         self.banner = Banner("Link", (Action.PAIR_AGAIN,), self)
         self.banner.pressed.connect(self.asked_pair_again)
         self.connect_button = _button("Connect", "Connect to the chosen roller (Enter)", self._connect_or_stop)
@@ -89,7 +88,7 @@ class PickerPage(QWidget):
         self._ageing.timeout.connect(self.list.viewport().update)
         self._ageing.start(AGEING_MS)
         for keys, act in (("F2", self.choice_actions.ask_name), ("Del", self.choice_actions.ask_forget)):
-            shortcut = QShortcut(QKeySequence(keys), self.list, context=Qt.ShortcutContext.WidgetShortcut)
+            shortcut = QShortcut(QKeySequence(keys), self, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(act)
         self._lay_out()
 
@@ -120,12 +119,10 @@ class PickerPage(QWidget):
         bottom.addWidget(self.theme_button)
         side.addLayout(bottom)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(48, 28, 48, 24)
-        layout.setSpacing(56)
-        layout.addWidget(self.portrait, 5)
+        layout.setContentsMargins(40, 28, 40, 24)
+        layout.setSpacing(44)
+        layout.addWidget(self.portrait, 4)
         layout.addLayout(side, 5)
-        for before, after in pairwise((self.list, self.connect_button, self.scan_button, self.theme_button)):
-            self.setTabOrder(before, after)
 
     def set_look(self, look: theme.Look) -> None:
         """Take a colour scheme for the rows."""
@@ -164,6 +161,7 @@ class PickerPage(QWidget):
         """Take what the link is doing."""
         self._state = state
         self.banner.set_message(link_message(state))
+        was_busy = self.busy
         # A search scans as well, and so does an attempt to connect: scanning alone tells neither.
         if state.over or state.phase in (LinkPhase.OFF, LinkPhase.NO_BLUETOOTH):
             self.busy = False
@@ -172,11 +170,13 @@ class PickerPage(QWidget):
         self.list.setEnabled(not self.busy)
         self.scan_button.setEnabled(not self.busy and state.phase is not LinkPhase.SCANNING)
         self._show_choice()
+        if self.busy is not was_busy:
+            (self.connect_button if self.busy else self.list).setFocus()
 
     def show_waiting(self, waited_s: float) -> None:
         """Count a pause down, ``waited_s`` after the newest state."""
         if self._state.retry_s is not None:
-            self.banner.set_message(link_message(self._state, waited_s))
+            self.banner.set_message(link_message(counted_down(self._state, waited_s)))
 
     def _show_choice(self) -> None:
         """What can be done depends on the chosen roller and on the link."""

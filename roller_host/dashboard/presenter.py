@@ -11,7 +11,7 @@ import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from roller_host.dashboard import words
-from roller_host.dashboard.messages import link_message, log_message
+from roller_host.dashboard.messages import counted_down, link_message, log_message
 from roller_host.dashboard.playhead import Playhead
 from roller_host.dashboard.session import Rollers, Snapshot
 from roller_host.dashboard.strip import SPAN_S, StripBand
@@ -173,9 +173,10 @@ class Presenter(QObject):
 
     def _show_slow(self, now_s: float) -> None:
         page, snapshot, waited_s = self._page, self._snapshot, now_s - self._link_s
-        message = link_message(self._link, waited_s) or (log_message(snapshot) if snapshot else None)
+        link = counted_down(self._link, waited_s)
+        message = link_message(link) or (log_message(snapshot) if snapshot else None)
         page.banner.set_message(message)
-        page.header.set_link(self._link, snapshot)
+        page.header.set_link(link, snapshot)
         self.waiting.emit(waited_s)
         if snapshot is None:
             return

@@ -55,13 +55,16 @@ class RollerActions(QStackedWidget):
         self._question = QLabel()
         self.save = _button("Save", "Take this name (Enter)", self._save_name)
         self.really_forget = _button("Forget it", "Forget this roller", self._forget)
+        self._about = QLabel()
+        self._about.setWordWrap(True)
+        self._about.setProperty("role", "dim")
         plays = QLabel("&Plays")
         plays.setBuddy(self.scenario)
         named = QLabel("&Name")
         named.setBuddy(self.name)
         self._nothing = _strip()
         self._real = _strip(self.identify, self.rename, self.forget, None, below=self.at_start)
-        self._simulated = _strip(plays, self.scenario, None)
+        self._simulated = _strip(plays, self.scenario, None, below=self._about)
         self._naming = _strip(named, self.name, self.save, _button("Cancel", "Keep the name (Esc)", self.cancel))
         self._forgetting = _strip(
             self._question, None, self.really_forget, _button("Keep it", "Forget nothing (Esc)", self.cancel)
@@ -90,6 +93,7 @@ class RollerActions(QStackedWidget):
                 self.scenario.clear()
                 for one in scenarios:
                     self.scenario.addItem(one.scenario.replace("_", " "), one.key)
+            self._about.setText(choice.detail)
             self.scenario.setCurrentIndex(self.scenario.findData(choice.key))
 
     def _show_page(self) -> None:

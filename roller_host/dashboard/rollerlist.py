@@ -50,7 +50,9 @@ def second_line(choice: RollerChoice) -> str:
     """What stands below a roller's name."""
     if choice.taken:
         return "Close the other program, or its link, to use this roller here"
-    parts = [choice.detail]
+    if choice.simulated:
+        return "in this program, no hardware"
+    parts = [choice.detail if choice.known or choice.detail else "not connected here before"]
     if choice.known and choice.seen_s is None:
         parts.append(_last_used(choice.last_used))
     if choice.security_mode >= 3:
@@ -129,6 +131,7 @@ class RollerList(QListWidget):
             self.item(row).setText(self._spoken(content))
         self._choose(chosen)
         self._filling = False
+        self.setMinimumHeight(HEADING_HEIGHT + ROW_HEIGHT)
         self.setMaximumHeight(sum(self.sizeHintForRow(row) for row in range(self.count())) + 2)
         self.chosen_changed.emit()
 

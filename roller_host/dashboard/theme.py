@@ -221,12 +221,17 @@ def style_sheet(look: Look) -> str:
     }}
     QPushButton[role="primary"]:focus {{ border: 2px solid {look.ink}; }}
     QPushButton[role="primary"]:disabled {{ background: {look.raised}; color: {look.dim}; border-color: {look.line}; }}
-    QLineEdit, QComboBox {{
+    Banner QPushButton {{ background: {look.card}; border-color: {look.dim}; }}
+    QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0 0 0 4px; }}
+    QScrollBar::handle:vertical {{ background: {look.dim}; border-radius: 3px; min-height: 36px; }}
+    QScrollBar::add-line:vertical, QScrollBar::sub-line:vertical {{ height: 0; }}
+    QScrollBar::add-page:vertical, QScrollBar::sub-page:vertical {{ background: transparent; }}
+    QLineEdit {{
         background: {look.card}; border: 1px solid {look.line}; border-radius: 9px; padding: 6px 10px;
         selection-background-color: {look.accent}; selection-color: {look.on_accent};
     }}
-    QLineEdit:focus, QComboBox:focus {{ border: 2px solid {look.accent}; padding: 5px 9px; }}
-    QCheckBox:disabled, QLabel:disabled {{ color: {look.dim}; }}
+    QLineEdit:focus {{ border: 2px solid {look.accent}; padding: 5px 9px; }}
+    QLabel:disabled {{ color: {look.dim}; }}
     QListWidget {{ background: transparent; border: none; outline: none; }}
     QToolTip {{
         background: {look.raised}; color: {look.ink}; border: 1px solid {look.line}; padding: 5px; font-size: 13px;

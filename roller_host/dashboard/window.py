@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QIcon, QKeySequence, QPainter, QPixmap, QShortcut, QShowEvent
-from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 
 from roller_host.dashboard import faceshape, theme
 from roller_host.dashboard.facemap import paint_features, paint_person
@@ -174,7 +174,8 @@ class MainWindow(QMainWindow):
         """Take ``system``, ``light`` or ``dark``."""
         self._mode = mode
         self.look = theme.look_for(mode)
-        self.setPalette(theme.palette(self.look))
+        # Of the application: widgets under a style sheet do not inherit that of the window.
+        QApplication.setPalette(theme.palette(self.look))
         self.setStyleSheet(theme.style_sheet(self.look))
         for widget in self.findChildren(QWidget):
             if isinstance(widget, Painted | PickerPage):
