@@ -37,7 +37,7 @@ class Banner(Painted):
         self._text.setTextFormat(Qt.TextFormat.RichText)
         self._text.setWordWrap(True)
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        layout = QHBoxLayout(self)
+        layout = self._layout = QHBoxLayout(self)
         layout.setSpacing(8)
         layout.addWidget(self._text)
         self.buttons: dict[Action, QPushButton] = {}
@@ -56,7 +56,7 @@ class Banner(Painted):
         if message == self._message:
             return
         self._message = message
-        self.layout().setContentsMargins(48, 10, 12, 17 if message and message.share is not None else 10)
+        self._layout.setContentsMargins(48, 10, 12, 17 if message and message.share is not None else 10)
         self.setVisible(message is not None)
         if message is None:
             self.describe("")
