@@ -258,7 +258,9 @@ class DashboardSession:
         posting = asyncio.create_task(watch.post())
         try:
             async with open_world(options.radio, options.seed, options.passkey) as (radio, _):
-                await self._live.run(radio, stop, lambda text: self.mailbox.append(LinkState(LinkPhase.OFF, text)))
+                await self._live.run(
+                    radio, stop, lambda text: self.mailbox.append(LinkState(LinkPhase.CONNECTING, text))
+                )
         except SessionError as error:
             text = "Choose another place, or free some space."
             self.mailbox.append(LinkState(LinkPhase.OFF, str(error), text, over=True))

@@ -421,11 +421,12 @@ def test_snapshot_reaches_header_timer_and_map(live):
 @pytest.mark.parametrize(
     ("figures", "told", "tip"),
     [
-        ({}, "No loss", "No packet was lost"),
-        ({"lost_packets": 8, "backfilled_packets": 8}, "No loss", "8 were fetched since"),
-        ({"lost_packets": 8, "backfilled_packets": 5}, "3 lost", "8 packets did not come at once"),
+        ({}, "No loss", "Missing: 0 packets"),
+        ({"backfilled_packets": 8}, "No loss", "came late: 8"),
+        ({"lost_packets": 3, "backfilled_packets": 5}, "3 lost", "Missing: 3 packets; came late: 5"),
+        ({"lost_packets": 1, "missing_packets": 1}, "Fetching 1 packet", "Missing: 1 packets"),
         ({"lost_packets": 8, "loss_share": 0.04}, "Loss 4 %", "The distance is large."),
-        ({"lost_packets": 8, "loss_share": 0.04, "missing_packets": 7}, "Fetching 7 packets", "8 packets"),
+        ({"lost_packets": 8, "loss_share": 0.04, "missing_packets": 7}, "Fetching 7 packets", "Missing: 8 packets"),
     ],
 )
 def test_loss_is_told_with_its_cause_and_what_became_of_it(live, figures, told, tip):

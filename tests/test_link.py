@@ -20,6 +20,7 @@ from roller_host.link.control import Control, RequestError
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError, LinkLostError, LinkPhase, NoDeviceError, RefusedError
 from roller_host.link.thread import LinkThread
+from roller_host.link.visit import visit
 from simulator.bluetooth.air import Air, AirController
 from simulator.bluetooth.peripheral import open_peripheral
 from simulator.firmware.device import Device
@@ -696,3 +697,17 @@ def test_closing_the_link_thread_cancels_what_runs():
 
 def test_a_link_thread_that_never_started_can_be_closed():
     LinkThread().close()
+
+
+def test_a_visit_to_nobody_ends_in_off():
+    class Empty:
+        async def find(self, *_):
+            raise NoDeviceError("Nobody is here.")
+
+    async def nothing(_connection):
+        raise AssertionError
+
+    states = []
+    with pytest.raises(NoDeviceError):
+        asyncio.run(visit(Empty(), None, nothing, on_state=states.append))
+    assert [state.phase for state in states] == [LinkPhase.SCANNING, LinkPhase.OFF]

@@ -125,18 +125,18 @@ class Header(QWidget):
         self.recording.set_state(f"Rec {name}" if name else "", "bad", tip, sign="good")
 
     def _set_loss(self, snapshot: Snapshot, cause: str) -> None:
-        lost, gaps, late = snapshot.lost_packets, snapshot.gaps, snapshot.backfilled_packets
-        still = max(lost - late, 0)
-        tip = f"{lost} packets did not come at once, in {gaps} gaps; {late} were fetched since"
+        lost, late = snapshot.lost_packets, snapshot.backfilled_packets
+        tip = f"Missing: {lost} packets; came late: {late}; gaps: {snapshot.gaps}"
         if snapshot.missing_packets:
-            self.loss.set_state(f"Fetching {snapshot.missing_packets} packets", "low", tip)
+            some = "1 packet" if snapshot.missing_packets == 1 else f"{snapshot.missing_packets} packets"
+            self.loss.set_state(f"Fetching {some}", "low", tip)
         elif snapshot.loss_share > _WORST_SHARE:
             tip = f"{tip}. {cause}" if cause else tip
             self.loss.set_state(f"Loss {snapshot.loss_share * 100:.0f} %", "low", tip)
-        elif still:
-            self.loss.set_state(f"{still} lost", "low", tip)
+        elif lost:
+            self.loss.set_state(f"{lost} lost", "low", tip)
         else:
-            self.loss.set_state("No loss", "good", tip if lost else "No packet was lost")
+            self.loss.set_state("No loss", "good", tip)
 
 
 class LivePage(QWidget):

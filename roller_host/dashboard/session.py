@@ -79,6 +79,7 @@ class Snapshot:
     rate_hz: float
     """Measured sample rate, Hz."""
     lost_packets: int = 0
+    """Packets that did not come, and were not fetched since either."""
     gaps: int = 0
     strokes: int = 0
     contact_s: float = 0.0

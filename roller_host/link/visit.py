@@ -64,14 +64,16 @@ async def visit(
             on_record(Record(time.monotonic() - begin_s, source, "out" if out else "in", payload))
 
     enter(LinkPhase.SCANNING)
-    found = await radio.find(Wanted.named(target), scan_s)
-    name = found.name or found.address
-    connection = Connection(radio, found, times or LinkTimes(), take, lambda _: None)
     try:
-        await connection.open(enter)
-        return await errand(connection)
+        found = await radio.find(Wanted.named(target), scan_s)
+        name = found.name or found.address
+        connection = Connection(radio, found, times or LinkTimes(), take, lambda _: None)
+        try:
+            await connection.open(enter)
+            return await errand(connection)
+        finally:
+            await connection.close()
     finally:
-        await connection.close()
         enter(LinkPhase.OFF)
 
 
