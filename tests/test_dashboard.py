@@ -423,6 +423,7 @@ def test_snapshot_reaches_header_timer_and_map(live):
     [
         ({}, "No loss", "Missing: 0 packets"),
         ({"backfilled_packets": 8}, "No loss", "came late: 8"),
+        ({"backfilled_packets": 8, "loss_share": 0.3}, "No loss", "came late: 8"),
         ({"lost_packets": 3, "backfilled_packets": 5}, "3 lost", "Missing: 3 packets; came late: 5"),
         ({"lost_packets": 1, "missing_packets": 1}, "Fetching 1 packet", "Missing: 1 packets"),
         ({"lost_packets": 8, "loss_share": 0.04}, "Loss 4 %", "The distance is large."),
@@ -431,13 +432,22 @@ def test_snapshot_reaches_header_timer_and_map(live):
 )
 def test_loss_is_told_with_its_cause_and_what_became_of_it(live, figures, told, tip):
     window, session, clock = live
-    session.mailbox.append(LinkState(LinkPhase.STREAMING, "the distance is large" if "loss_share" in figures else ""))
+    reason = "the distance is large" if figures.get("lost_packets") == 8 else ""
+    session.mailbox.append(LinkState(LinkPhase.STREAMING, reason))
     session.mailbox.append(Snapshot(9.0, 104.0, **figures))
     clock.now_s += 1
     window.presenter.tick()
     assert window.live.header.loss.words() == told
     assert tip in window.live.header.loss.toolTip()
     assert tip in window.live.header.loss.accessibleDescription()
+
+
+def test_nobody_knows_the_loss_while_the_roller_is_away(live):
+    window, session, clock = live
+    session.mailbox.extend([Snapshot(9.0, 104.0), LinkState(LinkPhase.OUT_OF_RANGE)])
+    clock.now_s += 1
+    window.presenter.tick()
+    assert window.live.header.loss.words() == "Loss not known"
 
 
 def test_an_earlier_session_leaves_no_figures(live):

@@ -424,6 +424,13 @@ def test_progress_of_the_rollers_own_recordings(rolling):
     assert not window.live.banner.isVisible()
 
 
+def test_a_recording_that_stopped_is_told(rolling):
+    window, session, _ = rolling
+    tell(window, session, Snapshot(9.0, 104.0, recording_problem="the disk is full", log_fetched=1, log_packets=9))
+    assert window.live.banner.words() == "Recording stopped. The disk is full."
+    assert window.live.header.recording.words() == "Recording stopped"
+
+
 def test_names_are_shown_as_they_are(rolling):
     window, session, _ = rolling
     tell(window, session, LinkState(LinkPhase.LOST, "<i>R&D</i> is gone."))

@@ -3,6 +3,7 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,10 @@ def test_every_message_is_on_the_page(module):
     assert said
     page = PAGE.replace("\\|", "|")
     assert [text for text in said if text.strip() not in page and text not in SILENT] == []
+
+
+def test_there_is_a_picture_of_every_state():
+    pictures = runpy.run_path(str(ROOT / "docs" / "screenshots.py"))
+    shown = [*pictures["LIVE"].values(), *(happens for *_, happens in pictures["PICKER"].values())]
+    phases = {one.phase for happens in shown for one in happens if hasattr(one, "phase")}
+    assert phases == set(LinkPhase) - {LinkPhase.OFF}

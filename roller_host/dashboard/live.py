@@ -24,8 +24,6 @@ from roller_host.link.states import LinkPhase, LinkState
 if TYPE_CHECKING:
     from roller_host.dashboard.session import Snapshot
 
-_WORST_SHARE = 0.01
-"""More loss than this is shown as loss, as `link.quality` does."""
 FORCE_HEIGHTS_N = (
     (1.5, 0.5),
     (2.0, 0.5),
@@ -107,9 +105,9 @@ class Header(QWidget):
             tip = f"{tip}; {snapshot.rate_hz:.1f} Hz by the roller's clock, the number shown is what arrives"
         self.link.set_state(text, words.PHASE_TONE[state.phase], tip)
 
-    def set_snapshot(self, snapshot: Snapshot, cause: str = "") -> None:
+    def set_snapshot(self, snapshot: Snapshot, state: LinkState) -> None:
         """Show loss with its likely cause, battery and recording."""
-        self._set_loss(snapshot, cause)
+        self._set_loss(snapshot, state)
         if snapshot.battery_percent is None:
             self.battery.set_state("", "dim")
         else:
@@ -118,20 +116,23 @@ class Header(QWidget):
             tip = f"{battery}, charge soon" if low else battery
             self.battery.set_state(battery, "bad" if low else "good", tip)
         if snapshot.recording_problem:
-            self.recording.set_state("Recording stopped", "low", snapshot.recording_problem)
+            self.recording.set_state("Recording stopped", "bad", snapshot.recording_problem)
             return
         name = PurePath(snapshot.recording).name
         tip = f"Recording to {snapshot.recording}" if name else ""
         self.recording.set_state(f"Rec {name}" if name else "", "bad", tip, sign="good")
 
-    def _set_loss(self, snapshot: Snapshot, cause: str) -> None:
+    def _set_loss(self, snapshot: Snapshot, state: LinkState) -> None:
         lost, late = snapshot.lost_packets, snapshot.backfilled_packets
         tip = f"Missing: {lost} packets; came late: {late}; gaps: {snapshot.gaps}"
         if snapshot.missing_packets:
             some = "1 packet" if snapshot.missing_packets == 1 else f"{snapshot.missing_packets} packets"
             self.loss.set_state(f"Fetching {some}", "low", tip)
-        elif snapshot.loss_share > _WORST_SHARE:
-            tip = f"{tip}. {cause}" if cause else tip
+        elif state.phase is not LinkPhase.STREAMING:
+            self.loss.set_state("Loss not known", "dim", f"{tip}; more when the roller is back")
+        elif state.reason and snapshot.loss_share:
+            # The link says why: then packets get lost all the time, not in one break that is over.
+            tip = f"{tip}. {words.sentence(state.reason)}"
             self.loss.set_state(f"Loss {snapshot.loss_share * 100:.0f} %", "low", tip)
         elif lost:
             self.loss.set_state(f"{lost} lost", "low", tip)

@@ -71,8 +71,10 @@ def _actions(state: LinkState) -> tuple[Action, ...]:
     return (*((Action.PAIR_AGAIN,) if state.unpaired else ()), Action.AGAIN, Action.OTHER)
 
 
-def log_message(snapshot: Snapshot) -> Message | None:
-    """What to say about the roller's own recordings while they are fetched."""
+def session_message(snapshot: Snapshot) -> Message | None:
+    """What to say about the session while all is well with the link: recording stopped, old recordings come."""
+    if snapshot.recording_problem:
+        return Message("Recording stopped", words.sentence(snapshot.recording_problem), "bad")
     if snapshot.log_fetched >= snapshot.log_packets:
         return None
     share = snapshot.log_fetched / snapshot.log_packets

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from roller_host.dashboard import words
-from roller_host.dashboard.messages import counted_down, link_message, log_message
+from roller_host.dashboard.messages import counted_down, link_message, session_message
 from roller_host.dashboard.playhead import Playhead
 from roller_host.dashboard.session import Rollers, Snapshot
 from roller_host.dashboard.strip import SPAN_S, StripBand
@@ -174,13 +173,13 @@ class Presenter(QObject):
     def _show_slow(self, now_s: float) -> None:
         page, snapshot, waited_s = self._page, self._snapshot, now_s - self._link_s
         link = counted_down(self._link, waited_s)
-        message = link_message(link) or (log_message(snapshot) if snapshot else None)
+        message = link_message(link) or (session_message(snapshot) if snapshot else None)
         page.banner.set_message(message)
         page.header.set_link(link, snapshot)
         self.waiting.emit(waited_s)
         if snapshot is None:
             return
-        page.header.set_snapshot(snapshot, words.sentence(self._link.reason))
+        page.header.set_snapshot(snapshot, self._link)
         page.timer.set_session(snapshot.elapsed_s, snapshot.strokes, snapshot.contact_s)
         page.gauge.set_calibrated(snapshot.calibrated)
         trace = page.force_strip.plot.trace

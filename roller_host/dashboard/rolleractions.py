@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QHBoxLayout,
     QLabel,
@@ -17,6 +16,8 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from roller_host.dashboard.surface import Tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ class RollerActions(QStackedWidget):
         self.identify = _button("&Identify", "Let this roller blink and buzz, to tell two apart", self._identify)
         self.rename = _button("&Rename", "Give this roller a name of its own (F2)", self._ask_name)
         self.forget = _button("&Forget", "Know this roller no longer (Delete)", self._ask_forget)
-        self.at_start = QCheckBox("Connect to this roller when the program &starts")
+        self.at_start = Tick("Connect to this roller when the program &starts")
         self.at_start.clicked.connect(lambda on: self.asked_start.emit(self._choice if on else None))
         self.scenario = QComboBox()
         self.scenario.setAccessibleName("What the simulated roller plays")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QCheckBox, QSizePolicy, QStyle, QStyleOptionButton, QWidget
 
 from roller_host.dashboard import theme
 
@@ -148,6 +148,30 @@ class Pill(Painted):
             room = box.adjusted(28, 0, -12, 0)
             text = QFontMetricsF(p.font()).elidedText(self._text, Qt.TextElideMode.ElideMiddle, room.width() + 1)
             p.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+
+
+class Tick(QCheckBox):
+    """A check box whose box is seen in the dark as well."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint box, tick and words in the colours of the palette."""
+        del event
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        words = self.style().subElementRect(QStyle.SubElement.SE_CheckBoxContents, option, self)
+        colours = self.palette()
+        with QPainter(self) as p:
+            p.setRenderHint(QPainter.RenderHint.Antialiasing)
+            box = QRectF(1, self.height() / 2 - 8, 16, 16)
+            p.setPen(QPen(colours.highlight() if self.hasFocus() else colours.placeholderText(), 1.5))
+            p.setBrush(colours.highlight() if self.isChecked() else colours.base())
+            p.drawRoundedRect(box, 4, 4)
+            if self.isChecked():
+                p.setPen(QPen(colours.highlightedText(), 2.0))
+                p.drawPolyline([box.topLeft() + QPointF(*at) for at in ((4, 8.5), (7, 11.5), (12, 5))])
+            p.setPen(colours.windowText().color() if self.isEnabled() else colours.placeholderText().color())
+            flags = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextShowMnemonic
+            p.drawText(words.adjusted(2, 0, 2, 0), flags, self.text())
 
 
 def draw_text(p: QPainter, x: float, baseline: float, text: str, face: QFont, colour: QColor) -> float:
