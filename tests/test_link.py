@@ -463,8 +463,8 @@ def test_silence_is_a_stall_and_ends_with_the_next_packet():
 
             session.on_phase[LinkPhase.STALLED] = speak
             await session.run()
-            assert session.phases[-4:] == [
-                LinkPhase.STREAMING, LinkPhase.STALLED, LinkPhase.STREAMING, LinkPhase.OFF,
+            assert session.phases[-5:] == [
+                LinkPhase.STREAMING, LinkPhase.STALLED, LinkPhase.STREAMING, LinkPhase.SUBSCRIBED, LinkPhase.OFF,
             ]  # fmt: skip
 
     asyncio.run(main())

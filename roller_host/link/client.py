@@ -7,13 +7,13 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from firmware_protocol import codec, layout, reference
 from roller_host.link.bookmark import Bookmark
 from roller_host.link.connection import BondLostError, Connection, LinkTimes
 from roller_host.link.control import RequestError
-from roller_host.link.errands import Errands
+from roller_host.link.errands import HEADER_B, Errands
 from roller_host.link.quality import Quality
 from roller_host.link.race import InterruptedByEventError, end, race
 from roller_host.link.radio import NobodyListensError, Wanted
@@ -25,6 +25,7 @@ from roller_host.link.states import (
     LinkPhase,
     LinkState,
     NoBluetoothError,
+    NoDeviceError,
     PairingError,
     RefusedError,
     TakenError,
@@ -47,8 +48,10 @@ LISTENER_S: Final = 1.0
 """How long the port of a simulator may be closed before it counts as gone."""
 AWAY_S: Final = 5.0
 """After so long without a sign of it a roller is called out of range, s."""
-_STREAMING: Final = next(code for code, name in layout.STATES if name == "streaming")
-HEADER_B: Final = codec.size_of(layout.PACKET_HEADER)
+_STATE: Final = {name: code for code, name in layout.STATES}
+_STREAMING, _CHARGING = _STATE["streaming"], _STATE["charging"]
+RESCAN_S: Final = 10.0
+"""A scan is begun anew after so long: some adapters go deaf without a word, s."""
 _NEARER: Final = "Bring it closer to the computer."
 
 
@@ -163,6 +166,8 @@ class _Session:
         self._connection: Connection | None = None
         self._errands: Errands | None = None
         self._quality = Quality()
+        self._fresh: Ledger | None = None
+        """Packets of a session of which START is not answered yet: they may be faster than the response."""
         self._mask = 0
         self._phase = LinkPhase.OFF
         self._heard_s = 0.0
@@ -197,15 +202,15 @@ class _Session:
         if len(payload) < HEADER_B:
             return
         ptype, flags, seq = payload[0], payload[1], int.from_bytes(payload[2:6], "little")
-        now_s = self._clock()
+        ledger = self._bookmark.ledger if self._fresh is None else self._fresh
         if ptype == layout.PTYPE_BACKFILL and self._errands:
-            self._bookmark.ledger.add(seq)
-            self._errands.take_resent(flags)
+            self._errands.take_resent(seq, flags, new=ledger.add(seq))
         elif ptype == layout.PTYPE_LIVE:
-            self._heard_s = now_s
-            before = self._bookmark.ledger.newest
-            self._bookmark.ledger.add(seq)
-            self._quality.note(now_s, seq, flags)
+            self._heard_s = self._clock()
+            before = ledger.newest
+            # A number that cannot be is noise, or of another session.
+            if ledger.add(seq):
+                self._quality.note(self._heard_s, seq, flags)
             if self._errands and seq > before + 1:
                 self._errands.missing.set()
             if self._phase is LinkPhase.STALLED:
@@ -298,7 +303,15 @@ class _Session:
 
         if self._lost_s is not None:
             scan_s = max(self._times.give_up_s - (self._clock() - self._lost_s), 0.1)
-        return await self._radio.find(self._wanted, scan_s, note)
+        end_s = self._clock() + scan_s
+        while (left_s := end_s - self._clock()) > RESCAN_S:
+            try:
+                return await self._radio.find(self._wanted, RESCAN_S, note)
+            except (TakenError, NoBluetoothError):
+                raise
+            except NoDeviceError:
+                continue
+        return await self._radio.find(self._wanted, left_s, note)
 
     def _absence(self) -> tuple[str, str]:
         return ("", "") if self._lost_s is None else ("looking for the roller", _NEARER)
@@ -321,14 +334,15 @@ class _Session:
         """Go on with the session that was interrupted, or start one."""
         connection, bookmark = self._live(), self._bookmark
         self._errands = Errands(connection, bookmark, self._times, self._shelf)
-        goes_on = False
-        if bookmark.session_id and bytes(connection.info.device_id) == bookmark.device_id:
-            goes_on = await self._resume()
-        if not self._mask:
-            self._mask = await connection.learn()
-            await connection.read_status()
+        known = bool(bookmark.session_id) and bytes(connection.info.device_id) == bookmark.device_id
+        goes_on = known and await self._resume()
+        if not goes_on:
+            await self._make_ready()
+        # Not earlier: what the roller tells before belongs to a session of somebody else.
+        await connection.listen("STREAM")
         if not goes_on:
             await self._start()
+        await connection.listen("STATUS")
         self._heard_s = self._clock()
         self._quality = Quality()
         self._on_control(connection.control)
@@ -349,31 +363,52 @@ class _Session:
             return False
         bookmark.ledger.reach(now.next_seq - 1)
         bookmark.ledger.give_up(0, now.first_available - 1)
+        assert self._errands is not None  # noqa: S101 - made by _begin
+        await self._errands.claim()
         if now.state == _STREAMING:
             return True
         # The next START empties the roller's memory.
-        assert self._errands is not None  # noqa: S101 - made by _begin
         if bookmark.ledger.n_missing:
             self._enter(LinkPhase.SUBSCRIBED, f"fetching {bookmark.ledger.n_missing} packets")
+            await connection.listen("STREAM")
             await self._errands.fetch_missing()
         return False
 
+    async def _make_ready(self) -> None:
+        """Learn what the roller offers, and end a session that nobody goes on with."""
+        connection = self._live()
+        if not self._mask:
+            self._mask = await connection.learn()
+        if await connection.read_status() == _STREAMING:
+            with suppress(RequestError):
+                await connection.ask("STOP")
+
     async def _start(self) -> None:
         connection, bookmark = self._live(), self._bookmark
-        # Packets of the new session may be faster than the response.
-        bookmark.ledger = Ledger()
-        request = "START", self._mask, reference.FLUSH_MS, LINGER_S
         try:
-            started = await connection.ask(*request)
+            started = await self._ask_to_start()
+            bookmark.device_id, bookmark.boot_id = bytes(connection.info.device_id), connection.info.boot_id
+            bookmark.session_id, bookmark.ledger = started.session_id, self._fresh or Ledger()
+        finally:
+            self._fresh = None
+        self._heard_s = self._clock()
+
+    async def _ask_to_start(self) -> Any:
+        connection, request = self._live(), ("START", self._mask, reference.FLUSH_MS, LINGER_S)
+        self._fresh = Ledger()
+        try:
+            return await connection.ask(*request)
         except RequestError as error:
             if error.status != "BAD_STATE":
                 raise
-            # A session that nobody goes on with is still under way.
-            with suppress(RequestError):
-                await connection.ask("STOP")
-            started = await connection.ask(*request)
-        bookmark.device_id, bookmark.boot_id = bytes(connection.info.device_id), connection.info.boot_id
-        bookmark.session_id = started.session_id
+        except LinkLostError:
+            if connection.lost.is_set():
+                raise
+        # A session that nobody goes on with is under way: of somebody else, or of a START whose response was lost.
+        with suppress(RequestError):
+            await connection.ask("STOP")
+        self._fresh = Ledger()
+        return await connection.ask(*request)
 
     # --- Streaming --------------------------------------------------------------------------------------------------
 
@@ -418,25 +453,21 @@ class _Session:
             if n_asked == 0:
                 await connection.listen_again("STREAM")
             elif now.next_seq > bookmark.ledger.newest + 1:
-                raise connection.gone("streams, but nothing arrives")
+                assert self._errands is not None  # noqa: S101 - made by _begin
+                raise self._errands.refusal or connection.gone("streams, but nothing arrives")
+        elif now.state == _CHARGING:
+            self._enter(LinkPhase.STALLED, "the roller is charging", "Pull out the cable to go on.")
         else:
-            await self._start_anew(now.state)
+            await self._start_anew()
 
-    async def _start_anew(self, state: int) -> None:
+    async def _start_anew(self) -> None:
         """The roller ended the session by itself, for instance to charge."""
-        names = dict(layout.STATES)
         try:
             await self._resume()
             await self._start()
             self._enter(LinkPhase.STREAMING)
         except RequestError as error:
-            word = names.get(state, "doing something else")
-            charging = word == "charging"
-            self._enter(
-                LinkPhase.STALLED,
-                f"the roller is {word}" if charging else error.reason,
-                "Pull out the cable to go on." if charging else error.action,
-            )
+            self._enter(LinkPhase.STALLED, error.reason, error.action)
 
     # --- The end ----------------------------------------------------------------------------------------------------
 
@@ -448,9 +479,16 @@ class _Session:
             if goodbye and self._errands and self._phase in (LinkPhase.STREAMING, LinkPhase.STALLED):
                 with suppress(LinkError, TimeoutError):
                     async with asyncio.timeout(self._times.drain_s):
-                        stopped = await self._connection.ask("STOP")
-                        self._bookmark.ledger.reach(stopped.last_seq)
-                        await self._errands.fetch_missing()
+                        await self._complete(self._connection, self._errands)
         finally:
             connection, self._connection, self._errands = self._connection, None, None
             await connection.close()
+
+    async def _complete(self, connection: Connection, errands: Errands) -> None:
+        """End the session, and fetch what is missing of it."""
+        ledger = self._bookmark.ledger
+        with suppress(RequestError):
+            ledger.reach((await connection.ask("STOP")).last_seq)
+        if ledger.n_missing:
+            self._enter(LinkPhase.SUBSCRIBED, f"fetching {ledger.n_missing} packets")
+            await errands.fetch_missing()

@@ -62,8 +62,8 @@ class LinkTimes:
     """How long a roller that was lost is looked for; 0 ends the session with the link."""
     settle_s: float = 0.5
     """How long a missing packet may be merely late before it is asked for."""
-    drain_s: float = 5.0
-    """How long the end of a session waits for packets that are still missing."""
+    drain_s: float = 20.0
+    """How long the end of a session waits for packets that are still missing, as long as some come."""
 
 
 class BondLostError(PairingError):
@@ -104,10 +104,11 @@ class Connection:
         self._times = times
         self._on_payload = on_payload
         self._on_battery = on_battery
+        self._heard: set[Source] = set()
         self._client = radio.client(found, self.lost.set, times.connect_s)
 
     async def open(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
-        """Connect, read INFO, pair when it says so, and listen to everything the roller tells.
+        """Connect, read INFO, pair when it says so, and listen to what the roller answers.
 
         Raises
         ------
@@ -128,8 +129,6 @@ class Connection:
             on_phase(LinkPhase.PAIRING, "the system may ask for your consent")
             await self._pair()
         await self.listen("CONTROL")
-        await self.listen("STREAM")
-        await self.listen("STATUS")
         on_phase(LinkPhase.SUBSCRIBED, "")
 
     async def _connect(self) -> None:
@@ -192,7 +191,9 @@ class Connection:
     # --- Steps ------------------------------------------------------------------------------------------------------
 
     async def listen(self, name: Source) -> None:
-        """Subscribe to a characteristic; its payloads go to ``on_payload``."""
+        """Subscribe to a characteristic, once; its payloads go to ``on_payload``."""
+        if name in self._heard:
+            return
 
         def take(payload: bytes) -> None:
             self._on_payload(name, payload, False)
@@ -200,10 +201,12 @@ class Connection:
                 self.control.on_indication(payload)
 
         await self._subscribe(name, codec.uuid_of(name), take)
+        self._heard.add(name)
 
     async def listen_again(self, name: Source) -> None:
         """Subscribe once more, for a system that has lost the subscription."""
         await self.step(f"unsubscribing from {name}", self._client.stop_notify(codec.uuid_of(name)))
+        self._heard.discard(name)
         await self.listen(name)
 
     async def follow_battery(self) -> None:
@@ -220,9 +223,13 @@ class Connection:
         if payload:
             self._on_battery(payload[0])
 
-    async def read_status(self) -> None:
-        """Read STATUS, which is otherwise told when it changes."""
-        self._on_payload("STATUS", await self.read("STATUS", codec.uuid_of("STATUS")), False)
+    async def read_status(self) -> int | None:
+        """Read STATUS, which is otherwise told when it changes; the state in it, None when it cannot be read."""
+        payload = await self.read("STATUS", codec.uuid_of("STATUS"))
+        self._on_payload("STATUS", payload, False)
+        with suppress(codec.ProtocolError):
+            return codec.decode_record("STATUS", payload).state
+        return None
 
     async def read(self, name: str, uuid: str) -> bytes:
         """Read a characteristic."""

@@ -31,11 +31,14 @@ N_TIME_SYNC: Final = 8
 SYNC_S: Final = 10.0
 """Time between later ones, s."""
 TRIES: Final = 6
-"""How often a missing packet is asked for, since what is sent again can be lost again."""
+"""Transfers in a row that may bring nothing new before the next errand gets its turn."""
 QUIET_S: Final = 1.0
 """A transfer that brings nothing for so long is over, s."""
 LOG_CHUNK: Final = 64
 """Packets of the roller's log that are asked for at a time, and freed there once they are safe here."""
+_NOT_HELD: Final = ("RANGE_GONE", "BAD_PARAM", "UNKNOWN_OP", "NOT_SUPPORTED")
+"""Answers to BACKFILL after which asking again is no use."""
+HEADER_B: Final = codec.size_of(layout.PACKET_HEADER)
 _LAST: Final = codec.bit(layout.PACKET_FLAGS, "LAST")
 
 
@@ -81,18 +84,22 @@ class Errands:
     def __init__(self, connection: Connection, bookmark: Bookmark, times: LinkTimes, shelf: LogShelf | None) -> None:
         self.missing = asyncio.Event()
         """Set when a packet was seen to be missing."""
+        self.refusal: RequestError | None = None
+        """Why the roller does not send missing packets, when it holds them."""
         self._connection, self._bookmark, self._times, self._shelf = connection, bookmark, times, shelf
         self._moved = asyncio.Event()
         self._over = False
-        self._log_seen: set[int] = set()
-        self._tries: dict[int, int] = {}
+        self._came: dict[int, Record | None] = {}
+        """Packets of the transfer under way that came; those of the log wait here until they are complete."""
+        self._n_new = 0
 
     async def run(self) -> None:
         """Run errands until cancelled, or the connection ends."""
+        if self._bookmark.ledger.n_missing:
+            await self._try(self.fetch_missing)
         for errand in (self.sync_clocks, self._set_wall, self._connection.read_status, self._connection.follow_battery):
             await self._try(errand)
         synced_s = time.monotonic()
-        self.missing.set()
         log_is_read = False
         while not self._connection.lost.is_set():
             if self.missing.is_set():
@@ -110,7 +117,7 @@ class Errands:
                 async with asyncio.timeout(self._times.settle_s):
                     await self.missing.wait()
 
-    async def _try(self, errand: Callable[[], Awaitable[None]]) -> bool:
+    async def _try(self, errand: Callable[[], Awaitable[object]]) -> bool:
         """Run one errand; False when the roller refused or did not answer, which is no reason to end the link."""
         try:
             await errand()
@@ -137,43 +144,74 @@ class Errands:
 
     # --- Missing packets --------------------------------------------------------------------------------------------
 
-    async def fetch_missing(self) -> None:
-        """Ask for everything that is missing, until it is here or known to be gone."""
-        self.missing.clear()
-        ledger = self._bookmark.ledger
-        while spans := _spans(ledger.missing()):
-            first, last = spans[0]
-            if self._tries.get(first, 0) >= TRIES:
-                ledger.give_up(first, last)
-                continue
-            try:
-                reply = await self._transfer("BACKFILL", first, last)
-            except RequestError as error:
-                if error.status not in ("RANGE_GONE", "BAD_PARAM", "UNKNOWN_OP", "NOT_SUPPORTED"):
-                    raise
-                ledger.give_up(first, last)
-                continue
-            self._tries[first] = self._tries.get(first, 0) + 1
-            ledger.give_up(first, reply.first_available - 1)
-        self._tries.clear()
+    async def claim(self) -> None:
+        """Ask for the oldest missing packets at once, so that the roller keeps them; they come when they can."""
+        if spans := _spans(self._bookmark.ledger.missing()):
+            await self._try(lambda: self._ask_for(*spans[0]))
 
-    async def _transfer(self, name: str, first: int, second: int) -> Any:
-        """Ask for a transfer, and wait until its last packet came or nothing comes any more."""
+    async def fetch_missing(self) -> None:
+        """Ask for everything that is missing, until it is here, known to be gone, or nothing comes any more.
+
+        What is still missing then is worth asking for again later.
+        """
+        self.missing.clear()
+        n_idle = 0
+        while spans := _spans(self._bookmark.ledger.missing()):
+            if n_idle == TRIES or self._connection.lost.is_set():
+                self.missing.set()
+                return
+            n_before = self._n_new
+            await self._fetch(*spans[0])
+            n_idle = n_idle + 1 if self._n_new == n_before else 0
+
+    async def _fetch(self, first: int, last: int) -> None:
+        """Ask once for some of the missing packets, and wait for them."""
+        ledger = self._bookmark.ledger
+        reply = await self._ask_for(first, last)
+        await self._until_over(reply.count if reply else None)
+        if reply and len([seq for seq in self._came if first <= seq <= last]) >= reply.count:
+            # All that it held of them came.
+            ledger.give_up(first, last)
+
+    async def _ask_for(self, first: int, last: int) -> Any:
+        """Ask for packets; the reply, or None when others are still on their way or these are gone."""
+        ledger = self._bookmark.ledger
+        self._begin_transfer()
+        try:
+            reply = await self._connection.ask("BACKFILL", first, last)
+        except RequestError as error:
+            if error.status in _NOT_HELD:
+                self._over = True
+                ledger.give_up(first, last)
+            elif error.status != "BUSY":
+                self.refusal = error
+                raise
+            return None
+        self.refusal = None
+        ledger.give_up(first, reply.first_available - 1)
+        return reply
+
+    def _begin_transfer(self) -> None:
         self._over = False
-        reply = await self._connection.ask(name, first, second)
-        while not self._over:
+        self._came.clear()
+
+    async def _until_over(self, count: int | None) -> None:
+        """Wait until the last of ``count`` packets of a transfer came, or nothing comes any more."""
+        while not (self._over or self._connection.lost.is_set() or (count is not None and len(self._came) >= count)):
             self._moved.clear()
             try:
                 async with asyncio.timeout(QUIET_S):
                     await self._moved.wait()
             except TimeoutError:
-                break
-            if self._connection.lost.is_set():
-                break
-        return reply
+                return
 
-    def take_resent(self, flags: int) -> None:
-        """Note that a packet came that was asked for."""
+    def take_resent(self, seq: int, flags: int, *, new: bool) -> None:
+        """Note that a packet came that was asked for; ``new`` when it was missing."""
+        self._came[seq] = None
+        self._n_new += new
+        self._note_move(flags)
+
+    def _note_move(self, flags: int) -> None:
         self._over = self._over or bool(flags & _LAST)
         self._moved.set()
 
@@ -181,11 +219,9 @@ class Errands:
 
     def take_log(self, record: Record) -> None:
         """Take a packet of the roller's log."""
-        if self._shelf is None or len(record.payload) < 6:
-            return
-        self._shelf.record(record)
-        self._log_seen.add(int.from_bytes(record.payload[2:6], "little"))
-        self.take_resent(record.payload[1])
+        if len(record.payload) >= HEADER_B:
+            self._came.setdefault(int.from_bytes(record.payload[2:6], "little"), record)
+            self._note_move(record.payload[1])
 
     async def fetch_log(self) -> None:
         """Fetch the recordings that the roller made without a host; each is freed there once it is safe here."""
@@ -204,20 +240,31 @@ class Errands:
             await self._shelf.finish()
 
     async def _fetch_log_chunk(self, first: int, last: int) -> None:
-        self._log_seen.clear()
-        for _ in range(TRIES):
+        """Fetch some packets of the log, hand them over complete and in order, and free them in the roller."""
+        assert self._shelf is not None  # noqa: S101 - nobody else comes here
+        here: dict[int, Record] = {}
+        n_idle = 0
+        while lacking := [number for number in range(first, last + 1) if number not in here]:
+            if n_idle == TRIES:
+                raise LinkLostError(
+                    "The roller's own recording did not come through.", "It stays in the roller until next time."
+                )
             if self.missing.is_set():
                 # The live session goes first: the roller cannot keep its packets for long.
                 await self.fetch_missing()
-            await self._transfer("LOG_READ", first, last - first + 1)
-            if self._log_seen >= set(range(first, last + 1)):
-                assert self._shelf is not None  # noqa: S101 - nobody else comes here
-                await self._shelf.settle()
-                await self._connection.ask("LOG_ADVANCE", last + 1)
-                return
-        raise LinkLostError(
-            "The roller's own recording did not come through.", "It stays in the roller until next time."
-        )
+            came = await self._read_log(lacking[0], lacking[-1])
+            n_idle = 0 if came.keys() & set(lacking) else n_idle + 1
+            here.update(came)
+        for number in range(first, last + 1):
+            self._shelf.record(here[number])
+        await self._shelf.settle()
+        await self._connection.ask("LOG_ADVANCE", last + 1)
+
+    async def _read_log(self, first: int, last: int) -> dict[int, Record]:
+        self._begin_transfer()
+        reply = await self._connection.ask("LOG_READ", first, last - first + 1)
+        await self._until_over(reply.count)
+        return {seq: record for seq, record in self._came.items() if record is not None}
 
 
 def _spans(holes: list[tuple[int, int]]) -> list[tuple[int, int]]:
