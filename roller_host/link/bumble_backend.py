@@ -21,6 +21,7 @@ from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import BleakError, BleakGATTProtocolError
 from bumble import att, core, hci
 from bumble.device import Advertisement, Connection, Device
+from bumble.gatt import GATT_DATABASE_HASH_CHARACTERISTIC
 
 from roller_host.link.race import end
 
@@ -157,7 +158,7 @@ class BumbleClient(BaseBleakClient):
             elif device.keystore and await device.keystore.get(str(peer)):
                 await self._run(self._connection.encrypt())
             await self._run(self._gatt.request_mtu(MTU))
-            self.services = await self._run(self._discover(self._gatt))
+            self.services = self._collect(await self._run(self._table(self._gatt)))
         except BaseException:
             await self.disconnect()
             raise
@@ -202,25 +203,37 @@ class BumbleClient(BaseBleakClient):
             with suppress(KeyError):
                 await device.keystore.delete(str(self._details or self.address))
 
-    async def _discover(self, gatt: GattClient) -> BleakGATTServiceCollection:
+    async def _table(self, gatt: GattClient) -> list[ServiceProxy]:
+        """Services of the peripheral: those of an earlier connection when it says that nothing has changed since.
+
+        See Bluetooth Core Specification 5.4, Vol 3, Part G, 2.5.2 (attribute caching).
+        """
+        digest = b"".join(await gatt.read_characteristics_by_uuid(GATT_DATABASE_HASH_CHARACTERISTIC, None))
+        known_digest, services = self._dongle.tables.get(self.address, (b"", []))
+        if digest and digest == known_digest:
+            _move(services, gatt)
+            return services
+        services = await _discover(gatt)
+        self._dongle.tables[self.address] = digest, services
+        return services
+
+    def _collect(self, services: list[ServiceProxy]) -> BleakGATTServiceCollection:
         collection = BleakGATTServiceCollection()
-        for found in await gatt.discover_services():
+        for found in services:
             uuid = _uuid_text(found.uuid)
             if self._wanted is None or uuid in self._wanted:
-                await self._add(collection, found, BleakGATTService(found, found.handle, uuid))
+                self._add(collection, found, BleakGATTService(found, found.handle, uuid))
         return collection
 
-    async def _add(
-        self, collection: BleakGATTServiceCollection, found: ServiceProxy, service: BleakGATTService
-    ) -> None:
+    def _add(self, collection: BleakGATTServiceCollection, found: ServiceProxy, service: BleakGATTService) -> None:
         collection.add_service(service)
-        for proxy in await found.discover_characteristics():
+        for proxy in found.characteristics:
             flags = list(gatt_char_props_to_strs(proxy.properties))
             characteristic = BleakGATTCharacteristic(
                 proxy, proxy.handle, _uuid_text(proxy.uuid), flags, self._longest_write, service
             )
             collection.add_characteristic(characteristic)
-            for descriptor in await proxy.discover_descriptors():
+            for descriptor in proxy.descriptors:
                 uuid = _uuid_text(descriptor.type)
                 collection.add_descriptor(BleakGATTDescriptor(descriptor, descriptor.handle, uuid, characteristic))
 
@@ -264,6 +277,27 @@ class BumbleClient(BaseBleakClient):
         self._server()
         proxy = cast("CharacteristicProxy[bytes]", characteristic.obj)
         await self._run(proxy.unsubscribe())
+
+
+async def _discover(gatt: GattClient) -> list[ServiceProxy]:
+    """Read the whole attribute table, some thirty round trips."""
+    services = await gatt.discover_services()
+    for service in services:
+        for characteristic in await service.discover_characteristics():
+            await characteristic.discover_descriptors()
+    return services
+
+
+def _move(services: list[ServiceProxy], gatt: GattClient) -> None:
+    """Make what was discovered over a connection that is over belong to another one."""
+    gatt.services = services
+    for service in services:
+        service.client = gatt
+        for characteristic in service.characteristics:
+            characteristic.client = gatt
+            characteristic.subscribers.clear()
+            for descriptor in characteristic.descriptors:
+                descriptor.client = gatt
 
 
 async def _connect(device: Device, peer: hci.Address, timeout_s: float) -> Connection:

@@ -16,6 +16,7 @@ from bumble.host import Host
 from bumble.transport import open_transport
 
 if TYPE_CHECKING:
+    from bumble.gatt_client import ServiceProxy
     from bumble.transport.common import Transport
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class Dongle:
         self._opening = asyncio.Lock()
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the transport is gone."""
+        self.tables: dict[str, tuple[bytes, list[ServiceProxy]]] = {}
+        """Services by address, with the database hash of the peripheral that they belong to."""
 
     async def open(self) -> Device:
         """Start the controller, unless it runs already.
