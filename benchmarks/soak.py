@@ -203,7 +203,10 @@ class Round:
         """The whole round."""
         air, stop = Air(), asyncio.Event()
         recorder = Recorder(self.path, {"created": "", "program": "soak"}, self.outcome.failures.append)
-        async with open_peripheral(air, self.device, on_event=self.tell) as roller, open_way(air, self.way) as (radio, host):
+        async with (
+            open_peripheral(air, self.device, on_event=self.tell) as roller,
+            open_way(air, self.way) as (radio, host),
+        ):
             watch = Stopwatch(roller, host)
             looking = asyncio.create_task(watch.run())
             link = asyncio.create_task(self._link(radio, recorder, watch, stop))
@@ -233,9 +236,7 @@ class Round:
             recorder.record(record)
 
         try:
-            await stream(
-                radio, target=self.device.name, on_record=on_record, on_state=on_state, stop=stop, scan_s=30.0
-            )
+            await stream(radio, target=self.device.name, on_record=on_record, on_state=on_state, stop=stop, scan_s=30.0)
         except LinkError as error:
             self.outcome.failures.append(f"round {self.i_round}: the link ended: {error}")
         except Exception as error:  # noqa: BLE001 - a defect is a result here
@@ -286,6 +287,9 @@ async def soak(seconds: float, seed: int, folder: Path, talk: Callable[[str], No
     """Run all rounds and look into the recordings."""
     outcome = Outcome()
     begin_s = time.monotonic()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: outcome.failures.append(f"{context['message']} {context.get('exception')!r}")
+    )
     n_rounds = max(round(seconds / ROUND_S), 1)
     # Threads of the pool stay: they are no leftovers.
     await asyncio.to_thread(int)
@@ -348,7 +352,12 @@ def main() -> int:
     logging.getLogger("bleak").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         result = asyncio.run(
-            soak(arguments.seconds, arguments.seed, arguments.keep or Path(folder), lambda text: print(text, file=sys.stderr))
+            soak(
+                arguments.seconds,
+                arguments.seed,
+                arguments.keep or Path(folder),
+                lambda text: print(text, file=sys.stderr),
+            )
         )
     if arguments.json:
         print(json.dumps(result))

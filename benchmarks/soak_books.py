@@ -72,7 +72,7 @@ class WitnessedDevice(Device):
         response = super().request(payload, now_us)
         if payload[0] in _PROMISES and response[2] == 0:
             self._note([])
-            for seq in self.stream.ring._packets:
+            for seq in self.stream.ring.held(0, 0xFFFFFFFF):
                 self._books.note(HELD, self.stream.session_id, seq)
         return response
 
@@ -83,7 +83,7 @@ class WitnessedDevice(Device):
         if not session_id:
             return
         live = {int.from_bytes(payload[2:6], "little"): payload for payload in sent if payload[0] == layout.PTYPE_LIVE}
-        packets = now.ring._packets
+        packets = now.ring._packets  # noqa: SLF001 - a witness looks without touching
         for number in range(seq, now.seq):
             payload = packets.get(number) or live.get(number) or b""
             self._books.note(MADE, session_id, number, fingerprint(payload))
@@ -135,7 +135,7 @@ def audit(path: Path, books: Books) -> Counter[str]:
     return found
 
 
-def _placed(payloads: list[bytes], from_start: bool) -> list[bytes]:  # noqa: FBT001
+def _placed(payloads: list[bytes], from_start: bool) -> list[bytes]:
     """Payloads of a session in the order of its timeline."""
     packets = bulk.decode_packets(payloads, {})
     good = np.setdiff1d(np.arange(len(packets.seq)), list(packets.refused))

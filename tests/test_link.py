@@ -7,127 +7,25 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 from bleak.exc import BleakError, BleakGATTProtocolError
+from hosted import HASTY, Altered, Session, roller
 
 from firmware_protocol import codec, layout
 from roller_host.link.client import stream
-from roller_host.link.connection import LinkTimes
 from roller_host.link.control import Control, RequestError
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError, LinkLostError, LinkPhase, NoDeviceError, RefusedError
 from roller_host.link.thread import LinkThread
 from roller_host.link.visit import visit
-from simulator.bluetooth.air import Air, AirController
+from simulator.bluetooth.air import Air
 from simulator.bluetooth.peripheral import open_peripheral
 from simulator.firmware.device import Device
 
-HASTY = LinkTimes(
-    connect_s=0.5, retries_s=(0.01,), step_s=2.0, request_s=0.5, stall_s=0.3, ask_s=0.6, watch_s=0.02, give_up_s=0.0,
-    settle_s=0.05,
-)  # fmt: skip
-"""Impatient, and a lost link ends the session."""
-INTERVAL_S = 1.25e-3
-"""Connection interval: far below 30 ms, so that tests do not wait for it."""
 STREAM_MASK = sum(1 << codec.STREAM_ID[name] for name in ("IMU6", "ROLL", "FORCE_RAW", "EVENT", "TEMP"))
 """Streams that the host asks for."""
-
-
-class Diary(list):
-    """What the simulated roller tells."""
-
-    def __init__(self):
-        super().__init__()
-        self.changed = asyncio.Event()
-
-    def __call__(self, text):
-        self.append(text)
-        self.changed.set()
-
-    async def last(self, text):
-        """Wait until this was told last."""
-        async with asyncio.timeout(10):
-            while self[-1:] != [text]:
-                self.changed.clear()
-                await self.changed.wait()
-
-
-class Session:
-    """What a host saw, and buttons to press."""
-
-    def __init__(self, air):
-        self.air = air
-        self.records, self.states, self.battery = [], [], []
-        self.stop = asyncio.Event()
-        self.stop_after = None
-        self.on_phase = {}
-
-    def on_record(self, record):
-        self.records.append(record)
-        if self.stop_after and self.payloads("STREAM")[self.stop_after - 1 :]:
-            self.stop.set()
-
-    def on_state(self, state):
-        self.states.append(state)
-        self.on_phase.get(state.phase, lambda: None)()
-
-    def payloads(self, source, direction="in"):
-        return [record.payload for record in self.records if record[1:3] == (source, direction)]
-
-    @property
-    def phases(self):
-        return [state.phase for state in self.states]
-
-    def controller(self, name):
-        return next(controller for controller in self.air.controllers if controller.name == name)
-
-    def asked(self, name):
-        requests = [codec.decode_request(payload) for payload in self.payloads("CONTROL", "out")]
-        return [request.args for request in requests if request.op == codec.OP[name]]
-
-    async def run(self, target=None, scan_s=5.0, times=HASTY):
-        async with asyncio.timeout(30), self.radio() as radio:
-            await stream(
-                radio, target=target, on_record=self.on_record, on_state=self.on_state, stop=self.stop,
-                scan_s=scan_s, on_battery=self.battery.append, times=times,
-            )  # fmt: skip
-
-    def radio(self):
-        return open_radio("in process", controller=AirController("host", self.air))
-
-
-@asynccontextmanager
-async def roller(device=None, **options):
-    """A roller on an air of its own, and a session with it."""
-    air = Air(INTERVAL_S)
-    events = Diary()
-    device = device or Device(seed=1)
-    async with open_peripheral(air, device, on_event=events, **options) as peripheral:
-        session = Session(air)
-        session.device, session.peripheral, session.events = device, peripheral, events
-        yield session
-
-
-class Altered(Device):
-    """A device that answers some requests with a status instead of a reply, and can be muted."""
-
-    def __init__(self, refusals=(), mute=False):
-        super().__init__(seed=1)
-        self.refusals = dict(refusals)
-        self.mute = mute
-
-    def request(self, payload, now_us):
-        for (name, *args), status in self.refusals.items():
-            if payload[0] == codec.OP[name] and payload[2 : 2 + len(args)] == bytes(args):
-                return codec.encode_response(payload[0], payload[1], codec.STATUS_CODE[status])
-        return super().request(payload, now_us)
-
-    def advance(self, now_us, room=8):
-        packets = super().advance(now_us, room)
-        return [] if self.mute else packets
 
 
 class Confused(Altered):

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from firmware_protocol import codec, layout, reference
@@ -166,10 +167,11 @@ class _Session:
         self._connection: Connection | None = None
         self._errands: Errands | None = None
         self._quality = Quality()
-        self._fresh: Ledger | None = None
-        """Packets of a session of which START is not answered yet: they may be faster than the response."""
+        self._early: list[bytes] | None = None
+        """Headers of packets that came while START was not answered: they may be faster than the response."""
         self._mask = 0
         self._phase = LinkPhase.OFF
+        self._told: LinkState | None = None
         self._heard_s = 0.0
         self._lost_s: float | None = None
         """Since when a session that had begun is interrupted."""
@@ -202,8 +204,10 @@ class _Session:
         if len(payload) < HEADER_B:
             return
         ptype, flags, seq = payload[0], payload[1], int.from_bytes(payload[2:6], "little")
-        ledger = self._bookmark.ledger if self._fresh is None else self._fresh
-        if ptype == layout.PTYPE_BACKFILL and self._errands:
+        ledger = self._bookmark.ledger
+        if self._early is not None:
+            self._early.append(payload[:HEADER_B])
+        elif ptype == layout.PTYPE_BACKFILL and self._errands:
             self._errands.take_resent(seq, flags, new=ledger.add(seq))
         elif ptype == layout.PTYPE_LIVE:
             self._heard_s = self._clock()
@@ -218,7 +222,10 @@ class _Session:
 
     def _enter(self, phase: LinkPhase, reason: str = "", action: str = "", retry_s: float | None = None) -> None:
         self._phase = phase
-        self._on_state(LinkState(phase, reason, action, self.name, retry_s))
+        state = LinkState(phase, reason, action, self.name, retry_s)
+        if state != self._told:
+            self._told = state
+            self._on_state(state)
 
     # --- Connections, one after the other ---------------------------------------------------------------------------
 
@@ -282,13 +289,25 @@ class _Session:
 
     async def _open(self, scan_s: float) -> None:
         """Everything from scanning to the first stream packet."""
-        found = await self._find(scan_s)
-        self.name = found.name or found.address
-        self._connection = Connection(self._radio, found, self._times, self._take, self._on_battery)
-        await self._connection.open(self._enter)
-        self._check_identity(found)
+        while not await self._meet(await self._find(scan_s)):
+            await self._leave(goodbye=False)
+        await self._live().open(self._enter)
         await self._begin()
         self._lost_s, self._paired_anew = None, False
+
+    async def _meet(self, found: Found) -> bool:
+        """Connect; False when this is another roller than the one wanted, of which only the name is alike."""
+        self.name = found.name or found.address
+        self._connection = Connection(self._radio, found, self._times, self._take, self._on_battery)
+        await self._connection.meet(self._enter)
+        device_id = bytes(self._connection.info.device_id)
+        if self._wanted.device_id and device_id != self._wanted.device_id:
+            self._wanted = replace(self._wanted, others=self._wanted.others | {found.address})
+            return False
+        self._wanted = replace(self._wanted, text=found.name, device_id=device_id, address=found.address)
+        self._bookmark.name, self._bookmark.address = found.name, found.address
+        self._bookmark.security_mode = self._connection.info.security_mode
+        return True
 
     async def _find(self, scan_s: float) -> Found:
         self._enter(LinkPhase.SCANNING if self._lost_s is None else LinkPhase.OUT_OF_RANGE, *self._absence())
@@ -315,18 +334,6 @@ class _Session:
 
     def _absence(self) -> tuple[str, str]:
         return ("", "") if self._lost_s is None else ("looking for the roller", _NEARER)
-
-    def _check_identity(self, found: Found) -> None:
-        assert self._connection is not None  # noqa: S101 - made a moment ago
-        device_id = bytes(self._connection.info.device_id)
-        if self._wanted.device_id and device_id != self._wanted.device_id:
-            raise RefusedError(
-                f"{self.name} is another roller than the one wanted: their names are alike.",
-                "Switch the other one off, or choose this one instead.",
-            )
-        self._wanted = Wanted(found.name, device_id, found.address)
-        self._bookmark.name, self._bookmark.address = found.name, found.address
-        self._bookmark.security_mode = self._connection.info.security_mode
 
     # --- Sessions ---------------------------------------------------------------------------------------------------
 
@@ -385,17 +392,22 @@ class _Session:
 
     async def _start(self) -> None:
         connection, bookmark = self._live(), self._bookmark
+        self._early = []
         try:
             started = await self._ask_to_start()
-            bookmark.device_id, bookmark.boot_id = bytes(connection.info.device_id), connection.info.boot_id
-            bookmark.session_id, bookmark.ledger = started.session_id, self._fresh or Ledger()
+            early = self._early
         finally:
-            self._fresh = None
+            self._early = None
+        bookmark.device_id, bookmark.boot_id = bytes(connection.info.device_id), connection.info.boot_id
+        bookmark.session_id, bookmark.ledger = started.session_id, Ledger()
+        for header in early:
+            # What is older belongs to a session that was ended for this one.
+            if (int.from_bytes(header[6:10], "little") - started.t_us) % (1 << 32) < 1 << 31:
+                self._heed(header)
         self._heard_s = self._clock()
 
     async def _ask_to_start(self) -> Any:
         connection, request = self._live(), ("START", self._mask, reference.FLUSH_MS, LINGER_S)
-        self._fresh = Ledger()
         try:
             return await connection.ask(*request)
         except RequestError as error:
@@ -407,7 +419,6 @@ class _Session:
         # A session that nobody goes on with is under way: of somebody else, or of a START whose response was lost.
         with suppress(RequestError):
             await connection.ask("STOP")
-        self._fresh = Ledger()
         return await connection.ask(*request)
 
     # --- Streaming --------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ _NEEDS_PAIRING: Final = (0x05, 0x08, 0x0C, 0x0F)
 """ATT errors: authentication, authorization, key size, encryption."""
 _BOND_GONE: Final = ("PIN_OR_KEY_MISSING", "AuthenticationFailed", "AUTHENTICATION_FAILURE", "KEY_MISSING")
 """What systems say when one side has forgotten the other."""
+_TYPE_DIGITS: Final = "Type the six digits on its label: --passkey, or the system's dialog. Then try again."
 _FORGET: Final = 'Choose "forget" for it here and in the system\'s Bluetooth settings, then pair again.'
 
 
@@ -71,7 +72,7 @@ class BondLostError(PairingError):
 
 
 class Connection:
-    """One connection; made by `open`, ended by `close`.
+    """One connection; made by `meet` and `open`, ended by `close`.
 
     Parameters
     ----------
@@ -104,16 +105,34 @@ class Connection:
         self._times = times
         self._on_payload = on_payload
         self._on_battery = on_battery
+        self._mode = OPEN
         self._heard: set[Source] = set()
         self._client = radio.client(found, self.lost.set, times.connect_s)
 
-    async def open(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
-        """Connect, read INFO, pair when it says so, and listen to what the roller answers.
+    async def meet(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
+        """Connect and read INFO, which says who this is.
 
         Raises
         ------
         NoDeviceError
             When it accepts no connection.
+        BondLostError
+            When the roller has forgotten this computer.
+        RefusedError
+            When the roller cannot work with this program.
+        LinkLostError
+            When the connection ends meanwhile.
+        """
+        on_phase(LinkPhase.CONNECTING, "")
+        await self._connect()
+        self.info = await self._read_info()
+        self._mode = self.info.security_mode
+
+    async def open(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
+        """Pair when INFO says so, and listen to what the roller answers.
+
+        Raises
+        ------
         BondLostError
             When one side has forgotten the other.
         RefusedError
@@ -121,9 +140,6 @@ class Connection:
         LinkLostError
             When the connection ends meanwhile.
         """
-        on_phase(LinkPhase.CONNECTING, "")
-        await self._connect()
-        self.info = await self._read_info()
         if self.info.security_mode != OPEN and sys.platform != "darwin":
             # macOS pairs by itself, at the first protected attribute.
             on_phase(LinkPhase.PAIRING, "the system may ask for your consent")
@@ -163,7 +179,7 @@ class Connection:
             "Hold the roller's button for 3 s if it has a pairing window, answer the system's dialog, try again."
         )
         if self.info.security_mode == AUTHENTICATED:
-            help_text = "Type the six digits on its label: --passkey, or the system's dialog. Then try again."
+            help_text = _TYPE_DIGITS
         try:
             async with asyncio.timeout(self._times.pair_s):
                 await race(self._client.pair(), self.lost)
@@ -308,7 +324,7 @@ class Connection:
             ) from error
         except BleakGATTProtocolError as error:
             if error.args[0] in _NEEDS_PAIRING:
-                raise BondLostError(f"{self.name} needs pairing, and refused while {doing}.", _FORGET) from error
+                raise self._unpaired(doing) from error
             raise RefusedError(
                 f"{self.name} refused ({error.args[1]}) while {doing}.", "Switch it off and on."
             ) from error
@@ -316,6 +332,11 @@ class Connection:
             raise self.gone(f"did not answer within {self._times.step_s:g} s while {doing}") from error
         except (InterruptedByEventError, BleakError, OSError, EOFError) as error:
             raise self.gone(f"is gone while {doing}{f' ({error})' if str(error) else ''}") from error
+
+    def _unpaired(self, doing: str) -> PairingError:
+        if self._mode == AUTHENTICATED:
+            return PairingError(f"{self.name} needs its passkey, and refused while {doing}.", _TYPE_DIGITS)
+        return BondLostError(f"{self.name} needs pairing, and refused while {doing}.", _FORGET)
 
     def gone(self, what: str) -> LinkLostError:
         """Make the error of a link that ended."""

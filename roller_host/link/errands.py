@@ -11,7 +11,7 @@ import logging
 import time
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from firmware_protocol import codec, layout
 from roller_host.link.control import RequestError
@@ -36,6 +36,8 @@ QUIET_S: Final = 1.0
 """A transfer that brings nothing for so long is over, s."""
 LOG_CHUNK: Final = 64
 """Packets of the roller's log that are asked for at a time, and freed there once they are safe here."""
+TRANSFER_MOST: Final = 0xFFFF
+"""No transfer has more packets."""
 _NOT_HELD: Final = ("RANGE_GONE", "BAD_PARAM", "UNKNOWN_OP", "NOT_SUPPORTED")
 """Answers to BACKFILL after which asking again is no use."""
 HEADER_B: Final = codec.size_of(layout.PACKET_HEADER)
@@ -66,6 +68,14 @@ class LogShelf(Protocol):
         ...
 
 
+class _Asked(NamedTuple):
+    """A transfer under way."""
+
+    first: int
+    last: int
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride] - the name on the wire
+
+
 class Errands:
     """Errands on one connection.
 
@@ -91,6 +101,7 @@ class Errands:
         self._over = False
         self._came: dict[int, Record | None] = {}
         """Packets of the transfer under way that came; those of the log wait here until they are complete."""
+        self._asked: _Asked | None = None
         self._n_new = 0
 
     async def run(self) -> None:
@@ -152,11 +163,12 @@ class Errands:
     async def fetch_missing(self) -> None:
         """Ask for everything that is missing, until it is here, known to be gone, or nothing comes any more.
 
-        What is still missing then is worth asking for again later.
+        What is still missing then, or was lost meanwhile, is worth asking for again later.
         """
         self.missing.clear()
-        n_idle = 0
-        while spans := _spans(self._bookmark.ledger.missing()):
+        ledger, n_idle = self._bookmark.ledger, 0
+        newest = ledger.newest
+        while spans := _spans([hole for hole in ledger.missing() if hole[0] <= newest]):
             if n_idle == TRIES or self._connection.lost.is_set():
                 self.missing.set()
                 return
@@ -165,39 +177,44 @@ class Errands:
             n_idle = n_idle + 1 if self._n_new == n_before else 0
 
     async def _fetch(self, first: int, last: int) -> None:
-        """Ask once for some of the missing packets, and wait for them."""
-        ledger = self._bookmark.ledger
-        reply = await self._ask_for(first, last)
-        await self._until_over(reply.count if reply else None)
-        if reply and len([seq for seq in self._came if first <= seq <= last]) >= reply.count:
+        """Ask once for some of the missing packets, unless others are on their way, and wait for what comes."""
+        if self._asked is None:
+            await self._ask_for(first, last)
+        asked = self._asked
+        if asked is None:
+            return
+        await self._until_over(asked.count)
+        self._asked = None
+        if len([seq for seq in self._came if asked.first <= seq <= asked.last]) >= asked.count:
             # All that it held of them came.
-            ledger.give_up(first, last)
+            self._bookmark.ledger.give_up(asked.first, asked.last)
 
-    async def _ask_for(self, first: int, last: int) -> Any:
-        """Ask for packets; the reply, or None when others are still on their way or these are gone."""
+    async def _ask_for(self, first: int, last: int) -> None:
+        """Ask for packets."""
         ledger = self._bookmark.ledger
         self._begin_transfer()
         try:
             reply = await self._connection.ask("BACKFILL", first, last)
         except RequestError as error:
             if error.status in _NOT_HELD:
-                self._over = True
                 ledger.give_up(first, last)
-            elif error.status != "BUSY":
-                self.refusal = error
-                raise
-            return None
-        self.refusal = None
+                return
+            if error.status == "BUSY":
+                # Another transfer, of which nothing is known, is under way.
+                await self._until_over(TRANSFER_MOST)
+                return
+            self.refusal = error
+            raise
+        self.refusal, self._asked = None, _Asked(first, last, reply.count)
         ledger.give_up(first, reply.first_available - 1)
-        return reply
 
     def _begin_transfer(self) -> None:
         self._over = False
         self._came.clear()
 
-    async def _until_over(self, count: int | None) -> None:
+    async def _until_over(self, count: int) -> None:
         """Wait until the last of ``count`` packets of a transfer came, or nothing comes any more."""
-        while not (self._over or self._connection.lost.is_set() or (count is not None and len(self._came) >= count)):
+        while not (self._over or self._connection.lost.is_set() or len(self._came) >= count):
             self._moved.clear()
             try:
                 async with asyncio.timeout(QUIET_S):
@@ -219,7 +236,7 @@ class Errands:
 
     def take_log(self, record: Record) -> None:
         """Take a packet of the roller's log."""
-        if len(record.payload) >= HEADER_B:
+        if len(record.payload) >= HEADER_B and record.payload[0] == layout.PTYPE_LOG:
             self._came.setdefault(int.from_bytes(record.payload[2:6], "little"), record)
             self._note_move(record.payload[1])
 

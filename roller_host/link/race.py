@@ -29,6 +29,9 @@ async def end(task: asyncio.Future[Any]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=END_S)
+    if not task.cancelled():
+        # It may have failed at the last moment; asyncio would complain that nobody asked.
+        task.exception()
 
 
 async def race(work: Coroutine[Any, Any, _T], *events: asyncio.Event) -> _T:

@@ -59,6 +59,8 @@ class Wanted:
     device_id: bytes = b""
     address: str = ""
     """Where it was last."""
+    others: frozenset[str] = frozenset()
+    """Addresses of rollers that turned out to be others."""
 
     @classmethod
     def named(cls, text: str | None) -> Wanted:
@@ -74,6 +76,8 @@ class Wanted:
     def matches(self, found: Found) -> bool:
         """Whether this may be the one, as far as is known before it is connected."""
         address, name = found.address.casefold(), found.name.casefold()
+        if found.address in self.others:
+            return False
         if self.device_id:
             # The protocol ends an advertised name with the last two bytes of the id.
             return address == self.address.casefold() or name.endswith(self.device_id[-2:].hex())

@@ -69,7 +69,10 @@ async def visit(
         name = found.name or found.address
         connection = Connection(radio, found, times or LinkTimes(), take, lambda _: None)
         try:
+            await connection.meet(enter)
             await connection.open(enter)
+            for source in ("STREAM", "STATUS"):
+                await connection.listen(source)
             return await errand(connection)
         finally:
             await connection.close()

@@ -247,6 +247,7 @@ def _self_test(device: Device, _now_us: int) -> Reply:
 
 def _session(device: Device, _now_us: int) -> Reply:
     first = device.stream.ring.first()
+    device.stream.ring.hold()
     return device.stream.session_id, device.stream.seq if first is None else first, device.stream.seq, device.state_code
 
 

@@ -18,6 +18,8 @@ RING_B = 64 * 1024
 """33 s of default packets."""
 LOG_B = 1024 * 1024
 """8.8 minutes of default packets."""
+MOMENT = 16
+"""How long the answer to SESSION holds, in packets: about a second."""
 _LAST = codec.bit(layout.PACKET_FLAGS, "LAST")
 
 
@@ -28,11 +30,17 @@ class Ring:
         self._packets: OrderedDict[int, bytes] = OrderedDict()
         self._size = 0
         self._pinned = range(0)
+        self._moment = 0
+        """Packets until what `hold` keeps may be dropped again."""
 
     def keep(self, seq: int, payload: bytes) -> None:
         """Store one packet and drop what no longer fits."""
         self._packets[seq] = payload
         self._size += len(payload)
+        if self._moment:
+            self._moment -= 1
+            if not self._moment:
+                self.release()
         while self._size > RING_B:
             oldest = next((held for held in self._packets if held not in self._pinned), seq)
             self._size -= len(self._packets.pop(oldest))
@@ -49,8 +57,17 @@ class Ring:
         """Length of the longest of these packets, B."""
         return max(len(self._packets[seq]) for seq in numbers)
 
+    def hold(self) -> None:
+        """Keep everything for a moment, so that a host that learnt what is there can ask for it."""
+        if not self._pinned and self._packets:
+            self._pinned, self._moment = range(next(iter(self._packets)), next(reversed(self._packets)) + 1), MOMENT
+
     def read(self, numbers: list[int]) -> Iterator[bytes]:
-        """Read packets one after the other; none of them is dropped meanwhile."""
+        """Read packets one after the other; none of them is dropped from now on until it was read."""
+        self._pinned, self._moment = range(numbers[0], numbers[-1] + 1), 0
+        return self._read(numbers)
+
+    def _read(self, numbers: list[int]) -> Iterator[bytes]:
         for i, seq in enumerate(numbers):
             self._pinned = range(seq, numbers[-1] + 1)
             yield _resent(self._packets[seq], layout.PTYPE_BACKFILL, last=i == len(numbers) - 1)
@@ -58,7 +75,7 @@ class Ring:
 
     def release(self) -> None:
         """End the transfer: what it needed may be dropped again."""
-        self._pinned = range(0)
+        self._pinned, self._moment = range(0), 0
 
 
 @dataclass
