@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from firmware_protocol import codec, layout, reference
+from firmware_protocol import layout, reference
 from roller_host.link.bookmark import Bookmark
 from roller_host.link.connection import BondLostError, Connection, LinkTimes
 from roller_host.link.control import RequestError
