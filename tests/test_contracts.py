@@ -82,7 +82,8 @@ def test_file_begins_with_its_licence(path):
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.name == "__init__.py"], ids=ident)
 def test_package_imports_nothing(path):
     # What stands in a function or under TYPE_CHECKING is not imported with the package.
-    imports = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    body = ast.parse(path.read_text("utf-8")).body
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert {node.module for node in imports if isinstance(node, ast.ImportFrom)} <= {"typing"}
     assert not [node for node in imports if isinstance(node, ast.Import)]
 
