@@ -111,6 +111,11 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"where hosts connect (default {DEFAULT_LISTEN}); port 0 takes any free one",
     )
     run.add_argument("--devices", type=devices, default=1, metavar="N", help="rollers on the air (default 1)")
+    run.add_argument(
+        "--vhci",
+        action="store_true",
+        help="be in range of this machine's own Bluetooth as well (Linux; takes root and the kernel module hci_vhci)",
+    )
     run.add_argument("--seconds", type=above_zero, metavar="S", help="end by itself after so many seconds")
     generate = commands.add_parser(
         "generate",
@@ -180,7 +185,8 @@ def _dispatch(arguments: argparse.Namespace) -> None:
         return
     from simulator.live import run  # noqa: PLC0415
 
-    asyncio.run(run(arguments.listen, plan, arguments.seed, arguments.devices, arguments.seconds, early))
+    seed, n_devices, duration_s = arguments.seed, arguments.devices, arguments.seconds
+    asyncio.run(run(arguments.listen, plan, seed, n_devices, duration_s, early, vhci=arguments.vhci))
 
 
 def _ended_early() -> list[int]:

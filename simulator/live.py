@@ -18,6 +18,7 @@ from simulator.bluetooth.bonds import AUTHENTICATED
 from simulator.bluetooth.hub import open_hub
 from simulator.bluetooth.mishaps import FaultError
 from simulator.bluetooth.peripheral import Peripheral, monotonic_us, open_peripheral
+from simulator.bluetooth.vhci import open_vhci
 from simulator.generate import record_alone
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ async def run(
     n_devices: int,
     duration_s: float | None,
     signals: Sequence[int] = (),
+    *,
+    vhci: bool = False,
 ) -> None:
     """Serve rollers over TCP until a signal, the end of the duration, ``quit`` or a failure of the simulator.
 
@@ -141,11 +144,13 @@ async def run(
         Longest time to serve, s; None for no end.
     signals : sequence of int, optional
         Signals that came before this was called: the run ends at once when there are any.
+    vhci : bool, default False
+        Whether this machine's own Bluetooth gets an adapter in range as well.
 
     Raises
     ------
     OSError
-        When the address cannot be had.
+        When the address or the adapter cannot be had.
     """
     stop = _stop_on_signals()
     if signals:
@@ -154,9 +159,13 @@ async def run(
     air = Air()
     async with contextlib.AsyncExitStack() as stack:
         hub = await stack.enter_async_context(open_hub(air, *address))
+        if vhci:
+            await stack.enter_async_context(open_vhci(air))
         peripherals = [await _open(stack, air, plan, seed + i, several=n_devices > 1) for i in range(n_devices)]
         where = f"[{hub.host}]:{hub.port}" if ":" in hub.host else f"{hub.host}:{hub.port}"
         say(f"listening on {where}; connect with: roller-host stream --radio tcp:{where}")
+        if vhci:
+            say("this machine's Bluetooth is in range too; connect with: roller-host stream --radio native")
         for i, peripheral in enumerate(peripherals):
             _introduce(peripheral, seed + i)
         rollers = Rollers(peripherals)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bumble import hci, ll
 from bumble.controller import Connection, Controller, LegacyAdvertiser
@@ -190,6 +190,16 @@ class AirController(Controller):
         """What unplugging does beyond the silence: where the controller hangs on a socket, closes that."""
         self.le_legacy_advertiser = self._advertiser = _Advertiser(self)
 
+    def on_hci_command(self, command: hci.HCI_Command) -> Any:
+        """Refuse a command that is not known, so that no host waits for an answer; Bumble refuses some only."""
+        refusal = hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR
+        if isinstance(command, hci.HCI_SyncCommand):
+            return hci.HCI_StatusReturnParameters(refusal)
+        self.send_hci_packet(
+            hci.HCI_Command_Status_Event(status=refusal, num_hci_command_packets=1, command_opcode=command.op_code)
+        )
+        return None
+
     # --- Advertising, scanning, connecting --------------------------------------------------------------------------
 
     def on_advertising_pdu(self, pdu: ll.AdvInd | ll.AdvExtInd) -> None:
@@ -226,10 +236,7 @@ class AirController(Controller):
         self, command: hci.HCI_LE_Extended_Create_Connection_Command
     ) -> None:
         """Refuse what belongs to extended advertising."""
-        status = hci.HCI_ErrorCode.UNKNOWN_HCI_COMMAND_ERROR
-        self.send_hci_packet(
-            hci.HCI_Command_Status_Event(status=status, num_hci_command_packets=1, command_opcode=command.op_code)
-        )
+        self.on_hci_command(command)
 
     def create_le_connection(self, peer_address: hci.Address) -> None:
         """Ask an advertiser for a connection."""

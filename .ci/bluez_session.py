@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: MIT
+"""The host program against a real BlueZ: run by .ci/bluez in its guest, where it is alone with root and /dev/vhci.
+
+``python .ci/bluez_session.py LOGS [STEP ...]``: all steps without a name. Prints a line for each, then one JSON object;
+exit code 1 when a step failed. The simulated roller (``roller-sim run --vhci``) and the host (``roller-host --radio
+native``, stock bleak) are programs of their own, as a person would start them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+LOGS = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="bluez."))
+STREAM_S: Final = 60
+N_RECONNECTS: Final = 10
+START_S: Final = 30.0
+"""Longest time for the simulator to be on the air and for a host to stream."""
+
+Numbers = dict[str, Any]
+
+
+class FailedError(Exception):
+    """A step did not show what it should; ``outcome`` names the kind of failure."""
+
+    def __init__(self, text: str, outcome: str = "failed") -> None:
+        super().__init__(text)
+        self.outcome = outcome
+
+
+def demand(holds: object, text: str, outcome: str = "failed") -> None:
+    """End the step unless ``holds``."""
+    if not holds:
+        raise FailedError(text, outcome)
+
+
+class Roller:
+    """The simulator's process: what it says, and what is typed at it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        assert process.stdin and process.stdout  # noqa: S101, PT018 - both are pipes
+        self._process, self._in, self._out = process, process.stdin, process.stdout
+        self._log = log
+        self._said: asyncio.Queue[str] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        with self._log.open("a") as log:
+            while line := await self._out.readline():
+                log.write(f"{time.time():.3f} {line.decode()}")
+                log.flush()
+                self._said.put_nowait(line.decode().strip())
+
+    async def says(self, text: str, seconds: float = START_S) -> str:
+        """Wait for a line with this text in it, and return it."""
+        try:
+            async with asyncio.timeout(seconds):
+                while text not in (line := await self._said.get()):
+                    pass
+        except TimeoutError:
+            raise FailedError(f"the simulator did not say {text!r} within {seconds:g} s") from None
+        return line
+
+    def type(self, line: str) -> None:
+        """Type a line, for instance a fault."""
+        self._in.write(line.encode() + b"\n")
+
+    async def close(self) -> None:
+        """Switch it off; the kernel's adapter goes with it."""
+        self._process.terminate()
+        await self._process.wait()
+        await self._reading
+
+
+@asynccontextmanager
+async def roller(seed: int, security_mode: int = 0) -> AsyncGenerator[Roller]:
+    """A roller beside an adapter for this machine's BlueZ."""
+    scenario = Path(tempfile.mkdtemp()) / "roller.toml"
+    scenario.write_text(f"[build]\nsecurity_mode = {security_mode}\n")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "simulator.cli", "run", "--vhci", "--listen", "127.0.0.1:0",
+        "--scenario", str(scenario), "--seed", str(seed),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    made = Roller(process, LOGS / f"simulator-{seed}.log")
+    try:
+        await made.says("advertising")
+        await powered(True)
+        yield made
+    finally:
+        await made.close()
+
+
+async def shell(*words: str) -> str:
+    """Output of a program, both streams."""
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    return out.decode()
+
+
+async def powered(on: bool) -> None:
+    """Wait until BlueZ has the adapter on, or off."""
+    for _ in range(200):
+        if ("Powered: yes" in await shell("bluetoothctl", "show")) is on:
+            return
+        await asyncio.sleep(0.05)
+    raise FailedError(f"BlueZ did not switch the adapter {'on' if on else 'off'}")
+
+
+class Host:
+    """One run of roller-host; ``result`` is its JSON and ``code`` its exit code once it has ended."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process = process
+        self._log = log
+        self._begin_s = time.monotonic()
+        self.result: Numbers = {}
+        self.code: int | None = None
+        self.seconds = 0.0
+
+    async def end(self) -> Numbers:
+        """Wait for the end and return the result."""
+        out, err = await self._process.communicate()
+        self.code, self.seconds = self._process.returncode, time.monotonic() - self._begin_s
+        with self._log.open("a") as log:
+            log.write(f"{time.time():.3f} exit code {self.code}\n{out.decode()}{err.decode()}")
+        demand(out, f"the host printed nothing and ended with {self.code}: {err.decode().strip()[-300:]}")
+        self.result = json.loads(out.decode().splitlines()[-1])
+        return self.result
+
+    async def ends_well(self) -> Numbers:
+        """The same, for a run that must end with exit code 0."""
+        result = await self.end()
+        demand(self.code == 0, f"the host ended with {self.code}: {result.get('error')}")
+        return result
+
+
+async def host(command: str, *arguments: str, radio: str = "native") -> Host:
+    """Start roller-host."""
+    words = [command, "--radio", radio, "--json", *arguments]
+    if command == "stream":
+        words += ["--out", str(Path(tempfile.mkdtemp()) / "session.sqlite")]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "roller_host.cli", *words,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    return Host(process, LOGS / "host.log")
+
+
+def whole(result: Numbers) -> Numbers:
+    """Numbers of a session without gaps, or the end of the step."""
+    told = {key: result[key] for key in ("packets", "duration_s", "rate_hz", "gaps", "lost_packets", "bad_payloads")}
+    demand(not any(told[key] for key in ("gaps", "lost_packets", "bad_payloads")), f"not whole: {told}")
+    return told
+
+
+# --- Steps ------------------------------------------------------------------------------------------------------------
+
+
+async def scan() -> Numbers:
+    """Found by its service, with its name and a strength."""
+    async with roller(seed=1):
+        run = await host("scan", "--seconds", "3")
+        found = (await run.ends_well())["rollers"]
+        demand(len(found) == 1 and found[0]["name"] and found[0]["rssi_dbm"] < 0, f"found {found}")
+        return {**found[0], "seconds": run.seconds}
+
+
+async def stream() -> Numbers:
+    """A minute without a gap."""
+    async with roller(seed=1) as sim:
+        run = await host("stream", "--seconds", str(STREAM_S))
+        begin_s = time.monotonic()
+        await sim.says("streaming, IMU")
+        start_s = time.monotonic() - begin_s
+        numbers = whole(await run.ends_well())
+        demand(numbers["duration_s"] > STREAM_S - 1, f"only {numbers['duration_s']:.1f} s")
+        return {"until_streaming_s": start_s, **numbers}
+
+
+async def interrupted(seed: int, interrupt: Callable[[Roller], Awaitable[None]]) -> Numbers:
+    """A session with an interruption in its middle that ends whole."""
+    async with roller(seed) as sim:
+        run = await host("stream", "--seconds", "25")
+        await sim.says("streaming, IMU")
+        await asyncio.sleep(5)
+        begin_s = time.monotonic()
+        await interrupt(sim)
+        await sim.says("streaming, IMU")
+        again_s = time.monotonic() - begin_s
+        return {"streaming_again_s": again_s, **whole(await run.ends_well())}
+
+
+async def link_loss() -> Numbers:
+    """The link breaks for 3 s: the session goes on, and what was missed is fetched."""
+
+    async def interrupt(sim: Roller) -> None:
+        sim.type("link_loss 3")
+
+    return await interrupted(2, interrupt)
+
+
+async def adapter_off() -> Numbers:
+    """The adapter is switched off and on: the session goes on."""
+
+    async def interrupt(_: Roller) -> None:
+        await shell("bluetoothctl", "power", "off")
+        await powered(False)
+        await asyncio.sleep(2)
+        await shell("bluetoothctl", "power", "on")
+
+    return await interrupted(3, interrupt)
+
+
+async def pair() -> Numbers:
+    """A roller that serves bonded hosts only: pair, stream, come back by the bond, forget."""
+    async with roller(seed=4, security_mode=2) as sim:
+        run = await host("stream", "--seconds", "5")
+        await sim.says("streaming, IMU")
+        numbers = whole(await run.ends_well())
+        demand(await bonded(), "BlueZ keeps no bond")
+        times_s = [await again(i) for i in range(N_RECONNECTS)]
+        address = await bonded()
+        await shell("bluetoothctl", "remove", address)
+        demand(not await bonded(), "BlueZ still has the bond")
+        return {**numbers, "reconnects": N_RECONNECTS, "reconnect_run_s": sorted(times_s)[N_RECONNECTS // 2]}
+
+
+async def bonded() -> str:
+    """Address of the device that BlueZ has a bond with; empty without one."""
+    words = (await shell("bluetoothctl", "devices", "Paired")).split()
+    return words[1] if words[:1] == ["Device"] else ""
+
+
+async def again(i: int) -> float:
+    """One more session with a roller that is bonded; returns its whole length, s."""
+    run = await host("stream", "--seconds", "1")
+    result = await run.end()
+    demand(run.code == 0, f"reconnect {i + 1}: {result.get('error')}", "bonded-reconnect failure")
+    whole(result)
+    return run.seconds
+
+
+STEPS: dict[str, Callable[[], Awaitable[Numbers]]] = {
+    "scan": scan,
+    "stream": stream,
+    "link_loss": link_loss,
+    "adapter_off": adapter_off,
+    "pair": pair,
+}
+
+
+async def main(names: list[str]) -> int:
+    """Run the steps and print what they showed."""
+    report: Numbers = {"outcome": "passed", "bluez": await bluez_version(), "bleak": version("bleak"), "steps": {}}
+    for name in names or STEPS:
+        begin_s = time.monotonic()
+        try:
+            numbers, outcome = await STEPS[name](), "passed"
+        except FailedError as error:
+            numbers, outcome = {"error": str(error)}, error.outcome
+            report["outcome"] = outcome
+        report["steps"][name] = {"outcome": outcome, **numbers}
+        told = " ".join(
+            f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in numbers.items()
+        )
+        print(f"{name}: {outcome} in {time.monotonic() - begin_s:.1f} s: {told}", flush=True)
+    print(json.dumps(report), flush=True)
+    return report["outcome"] != "passed"
+
+
+async def bluez_version() -> str:
+    """Version of bluetoothctl, which comes with bluetoothd."""
+    return (await shell("bluetoothctl", "--version")).split()[-1]
+
+
+if __name__ == "__main__":
+    LOGS.mkdir(parents=True, exist_ok=True)
+    sys.exit(asyncio.run(main(sys.argv[2:])))
