@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +26,7 @@ STREAM_S: Final = 60
 N_RECONNECTS: Final = 10
 START_S: Final = 30.0
 """Longest time for the simulator to be on the air and for a host to stream."""
+ENDED: Final = "(end of output)"
 
 Numbers = dict[str, Any]
 
@@ -60,13 +61,14 @@ class Roller:
                 log.write(f"{time.time():.3f} {line.decode()}")
                 log.flush()
                 self._said.put_nowait(line.decode().strip())
+        self._said.put_nowait(ENDED)
 
     async def says(self, text: str, seconds: float = START_S) -> str:
         """Wait for a line with this text in it, and return it."""
         try:
             async with asyncio.timeout(seconds):
                 while text not in (line := await self._said.get()):
-                    pass
+                    demand(line != ENDED, f"the simulator ended; see {self._log}")
         except TimeoutError:
             raise FailedError(f"the simulator did not say {text!r} within {seconds:g} s") from None
         return line
@@ -77,7 +79,8 @@ class Roller:
 
     async def close(self) -> None:
         """Switch it off; the kernel's adapter goes with it."""
-        self._process.terminate()
+        with suppress(ProcessLookupError):
+            self._process.terminate()
         await self._process.wait()
         await self._reading
 
@@ -94,7 +97,7 @@ async def roller(seed: int, security_mode: int = 0) -> AsyncGenerator[Roller]:
     )  # fmt: skip
     made = Roller(process, LOGS / f"simulator-{seed}.log")
     try:
-        await made.says("advertising")
+        await made.says("true IMU rate")
         await powered(True)
         yield made
     finally:
@@ -120,43 +123,61 @@ async def powered(on: bool) -> None:
 
 
 class Host:
-    """One run of roller-host; ``result`` is its JSON and ``code`` its exit code once it has ended."""
+    """One run of roller-host; made by `host`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
-        self._process = process
-        self._log = log
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._begin_s = time.monotonic()
-        self.result: Numbers = {}
+        self._process = process
+        self._ended = asyncio.create_task(self._end())
         self.code: int | None = None
         self.seconds = 0.0
 
-    async def end(self) -> Numbers:
-        """Wait for the end and return the result."""
-        out, err = await self._process.communicate()
+    async def _end(self) -> Numbers:
+        out, err = (text.decode() for text in await self._process.communicate())
         self.code, self.seconds = self._process.returncode, time.monotonic() - self._begin_s
-        with self._log.open("a") as log:
-            log.write(f"{time.time():.3f} exit code {self.code}\n{out.decode()}{err.decode()}")
-        demand(out, f"the host printed nothing and ended with {self.code}: {err.decode().strip()[-300:]}")
-        self.result = json.loads(out.decode().splitlines()[-1])
-        return self.result
-
-    async def ends_well(self) -> Numbers:
-        """The same, for a run that must end with exit code 0."""
-        result = await self.end()
-        demand(self.code == 0, f"the host ended with {self.code}: {result.get('error')}")
+        result = json.loads(out.splitlines()[-1]) if out else {"error": err[-500:] or "it printed nothing"}
+        result.pop("stroke_list", None)
+        with (LOGS / "host.log").open("a") as log:
+            log.write(f"{time.time():.3f} exit code {self.code} {json.dumps(result)} {err}\n")
         return result
 
+    async def until(self, coming: Awaitable[str]) -> None:
+        """Wait for what the simulator says; it is a failure when the host ends before."""
+        waiting = asyncio.ensure_future(coming)
+        await asyncio.wait([waiting, self._ended], return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            waiting.cancel()
+            raise FailedError(f"the host ended with {self.code}: {self._ended.result().get('error')}")
+        waiting.result()
 
-async def host(command: str, *arguments: str, radio: str = "native") -> Host:
-    """Start roller-host."""
-    words = [command, "--radio", radio, "--json", *arguments]
+    async def result(self, outcome: str = "failed") -> Numbers:
+        """Wait for the end, which has to be with exit code 0; otherwise the step fails with this outcome."""
+        result = await self._ended
+        demand(self.code == 0, f"the host ended with {self.code}: {result.get('error')}", outcome)
+        return result
+
+    async def close(self) -> None:
+        """End it, if it still runs."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        await self._ended
+
+
+@asynccontextmanager
+async def host(command: str, seconds: float) -> AsyncGenerator[Host]:
+    """Run roller-host on the system's Bluetooth."""
+    words = [command, "--radio", "native", "--json", "--seconds", str(seconds)]
     if command == "stream":
         words += ["--out", str(Path(tempfile.mkdtemp()) / "session.sqlite")]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "roller_host.cli", *words,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    return Host(process, LOGS / "host.log")
+    run = Host(process)
+    try:
+        yield run
+    finally:
+        await run.close()
 
 
 def whole(result: Numbers) -> Numbers:
@@ -171,36 +192,33 @@ def whole(result: Numbers) -> Numbers:
 
 async def scan() -> Numbers:
     """Found by its service, with its name and a strength."""
-    async with roller(seed=1):
-        run = await host("scan", "--seconds", "3")
-        found = (await run.ends_well())["rollers"]
+    async with roller(seed=1), host("scan", 3) as run:
+        found = (await run.result())["rollers"]
         demand(len(found) == 1 and found[0]["name"] and found[0]["rssi_dbm"] < 0, f"found {found}")
         return {**found[0], "seconds": run.seconds}
 
 
 async def stream() -> Numbers:
     """A minute without a gap."""
-    async with roller(seed=1) as sim:
-        run = await host("stream", "--seconds", str(STREAM_S))
+    async with roller(seed=1) as sim, host("stream", STREAM_S) as run:
         begin_s = time.monotonic()
-        await sim.says("streaming, IMU")
+        await run.until(sim.says("streaming, IMU"))
         start_s = time.monotonic() - begin_s
-        numbers = whole(await run.ends_well())
+        numbers = whole(await run.result())
         demand(numbers["duration_s"] > STREAM_S - 1, f"only {numbers['duration_s']:.1f} s")
         return {"until_streaming_s": start_s, **numbers}
 
 
 async def interrupted(seed: int, interrupt: Callable[[Roller], Awaitable[None]]) -> Numbers:
     """A session with an interruption in its middle that ends whole."""
-    async with roller(seed) as sim:
-        run = await host("stream", "--seconds", "25")
-        await sim.says("streaming, IMU")
+    async with roller(seed) as sim, host("stream", 25) as run:
+        await run.until(sim.says("streaming, IMU"))
         await asyncio.sleep(5)
         begin_s = time.monotonic()
         await interrupt(sim)
-        await sim.says("streaming, IMU")
+        await run.until(sim.says("streaming, IMU"))
         again_s = time.monotonic() - begin_s
-        return {"streaming_again_s": again_s, **whole(await run.ends_well())}
+        return {"streaming_again_s": again_s, **whole(await run.result())}
 
 
 async def link_loss() -> Numbers:
@@ -227,12 +245,12 @@ async def adapter_off() -> Numbers:
 async def pair() -> Numbers:
     """A roller that serves bonded hosts only: pair, stream, come back by the bond, forget."""
     async with roller(seed=4, security_mode=2) as sim:
-        run = await host("stream", "--seconds", "5")
-        await sim.says("streaming, IMU")
-        numbers = whole(await run.ends_well())
-        demand(await bonded(), "BlueZ keeps no bond")
-        times_s = [await again(i) for i in range(N_RECONNECTS)]
+        async with host("stream", 5) as run:
+            await run.until(sim.says("streaming, IMU"))
+            numbers = whole(await run.result())
         address = await bonded()
+        demand(address, "BlueZ keeps no bond")
+        times_s = [await again(i) for i in range(N_RECONNECTS)]
         await shell("bluetoothctl", "remove", address)
         demand(not await bonded(), "BlueZ still has the bond")
         return {**numbers, "reconnects": N_RECONNECTS, "reconnect_run_s": sorted(times_s)[N_RECONNECTS // 2]}
@@ -246,11 +264,11 @@ async def bonded() -> str:
 
 async def again(i: int) -> float:
     """One more session with a roller that is bonded; returns its whole length, s."""
-    run = await host("stream", "--seconds", "1")
-    result = await run.end()
-    demand(run.code == 0, f"reconnect {i + 1}: {result.get('error')}", "bonded-reconnect failure")
-    whole(result)
-    return run.seconds
+    async with host("stream", 1) as run:
+        result = await run.result("bonded-reconnect failure")
+        print(f"reconnect {i + 1} of {N_RECONNECTS}: {run.seconds:.1f} s", flush=True)
+        whole(result)
+        return run.seconds
 
 
 STEPS: dict[str, Callable[[], Awaitable[Numbers]]] = {

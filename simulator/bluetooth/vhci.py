@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bumble import hci
@@ -13,13 +16,19 @@ from bumble.transport.vhci import open_vhci_transport
 from simulator.bluetooth.air import AirController
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
+
+    from bumble import ll
+    from bumble.controller import Connection
+    from bumble.core import PhysicalTransport
 
     from simulator.bluetooth.air import Air
 
 DEVICE: Final = "/dev/vhci"
 ADDRESS: Final = "00:AA:01:00:00:42"
 """Public address of the adapter."""
+DELAY_S: Final = 7.5e-3
+"""The shortest connection interval."""
 _LONGEST_B: Final = 251
 """Payload of one link-layer packet with the data length extension."""
 
@@ -28,6 +37,8 @@ class VhciController(AirController):
     """Controller for a kernel: as `AirController`, but it offers only what the virtual air does for a Linux host.
 
     With LL_PRIVACY or the 2M PHY, Linux sends commands and waits for events that Bumble's controller does not know.
+    Whatever comes over the air comes `DELAY_S` later: a link-layer answer within the same instant makes bluetoothd see
+    the ATT channel before the connection, and end it.
     """
 
     le_features = (
@@ -38,6 +49,33 @@ class VhciController(AirController):
         | hci.LeFeatureMask.LE_DATA_PACKET_LENGTH_EXTENSION
     )
     supported_max_tx_octets = supported_max_rx_octets = suggested_max_tx_octets = _LONGEST_B
+
+    def __init__(self, name: str, air: Air) -> None:
+        super().__init__(name, air)
+        self._coming: deque[Callable[[], None]] = deque()
+
+    def receive_control(self, connection: Connection, packet: ll.ControlPdu) -> None:
+        """Take a link-layer PDU, after a while."""
+        self._take_later(partial(super().receive_control, connection, packet))
+
+    def on_link_acl_data(self, sender_address: hci.Address, transport: PhysicalTransport, data: bytes) -> None:
+        """Take an L2CAP PDU, after a while, unless the connection ended meanwhile."""
+        connection = self.le_connections.get(sender_address)
+        take = super().on_link_acl_data
+
+        def arrive() -> None:
+            if self.le_connections.get(sender_address) is connection:
+                take(sender_address, transport, data)
+
+        self._take_later(arrive)
+
+    def _take_later(self, take: Callable[[], None]) -> None:
+        # Timers of the same moment come in any order; the queue keeps it.
+        self._coming.append(take)
+        asyncio.get_running_loop().call_later(DELAY_S, self._take)
+
+    def _take(self) -> None:
+        self._coming.popleft()()
 
 
 @asynccontextmanager
