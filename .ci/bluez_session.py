@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 import time
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from firmware_protocol import layout
+from roller_host.sessions.source import open_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -125,10 +130,11 @@ async def powered(on: bool) -> None:
 class Host:
     """One run of roller-host; made by `host`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, recording: Path) -> None:
         self._begin_s = time.monotonic()
         self._process = process
         self._ended = asyncio.create_task(self._end())
+        self.recording = recording
         self.code: int | None = None
         self.seconds = 0.0
 
@@ -166,25 +172,38 @@ class Host:
 @asynccontextmanager
 async def host(command: str, seconds: float) -> AsyncGenerator[Host]:
     """Run roller-host on the system's Bluetooth."""
+    recording = Path(tempfile.mkdtemp()) / "session.sqlite"
     words = [command, "--radio", "native", "--json", "--seconds", str(seconds)]
     if command == "stream":
-        words += ["--out", str(Path(tempfile.mkdtemp()) / "session.sqlite")]
+        words += ["--out", str(recording)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "roller_host.cli", *words,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    run = Host(process)
+    run = Host(process, recording)
     try:
         yield run
     finally:
         await run.close()
 
 
-def whole(result: Numbers) -> Numbers:
-    """Numbers of a session without gaps, or the end of the step."""
-    told = {key: result[key] for key in ("packets", "duration_s", "rate_hz", "gaps", "lost_packets", "bad_payloads")}
-    demand(not any(told[key] for key in ("gaps", "lost_packets", "bad_payloads")), f"not whole: {told}")
-    return told
+def whole(recording: Path) -> Numbers:
+    """Numbers of a session in which every packet arrived, or the end of the step."""
+    records, _, _ = open_source(recording)
+    packets = [record for record in records if record.source == "STREAM"]
+    seqs = [int.from_bytes(record.payload[2:6], "little") for record in packets]
+    live_s = [record.t_s for record in packets if record.payload[0] == layout.PTYPE_LIVE]
+    numbers = {
+        "packets": len(set(seqs)),
+        "missing": max(seqs) + 1 - len(set(seqs)),
+        "duplicates": len(seqs) - len(set(seqs)),
+        "backfilled": len(packets) - len(live_s),
+        "longest_silence_s": max(after - before for before, after in pairwise(live_s)),
+    }
+    if numbers["missing"]:
+        kept = shutil.copy(recording, LOGS / f"{recording.parent.name}.sqlite")
+        raise FailedError(f"not whole: {numbers}, see {kept}")
+    return numbers
 
 
 # --- Steps ------------------------------------------------------------------------------------------------------------
@@ -204,9 +223,10 @@ async def stream() -> Numbers:
         begin_s = time.monotonic()
         await run.until(sim.says("streaming, IMU"))
         start_s = time.monotonic() - begin_s
-        numbers = whole(await run.result())
-        demand(numbers["duration_s"] > STREAM_S - 1, f"only {numbers['duration_s']:.1f} s")
-        return {"until_streaming_s": start_s, **numbers}
+        told = await run.result()
+        demand(told["duration_s"] > STREAM_S - 1, f"only {told['duration_s']:.1f} s")
+        demand(not (told["gaps"] or told["lost_packets"]), f"{told['gaps']} gaps, {told['lost_packets']} packets lost")
+        return {"until_streaming_s": start_s, "gaps": told["gaps"], **whole(run.recording)}
 
 
 async def interrupted(seed: int, interrupt: Callable[[Roller], Awaitable[None]]) -> Numbers:
@@ -214,11 +234,12 @@ async def interrupted(seed: int, interrupt: Callable[[Roller], Awaitable[None]])
     async with roller(seed) as sim, host("stream", 25) as run:
         await run.until(sim.says("streaming, IMU"))
         await asyncio.sleep(5)
-        begin_s = time.monotonic()
         await interrupt(sim)
-        await run.until(sim.says("streaming, IMU"))
-        again_s = time.monotonic() - begin_s
-        return {"streaming_again_s": again_s, **whole(await run.result())}
+        await run.until(sim.says("host connected"))
+        await run.result()
+        numbers = whole(run.recording)
+        demand(numbers["backfilled"], "nothing was missed: the interruption did not interrupt")
+        return numbers
 
 
 async def link_loss() -> Numbers:
@@ -247,7 +268,8 @@ async def pair() -> Numbers:
     async with roller(seed=4, security_mode=2) as sim:
         async with host("stream", 5) as run:
             await run.until(sim.says("streaming, IMU"))
-            numbers = whole(await run.result())
+            await run.result()
+            numbers = whole(run.recording)
         address = await bonded()
         demand(address, "BlueZ keeps no bond")
         times_s = [await again(i) for i in range(N_RECONNECTS)]
@@ -265,9 +287,9 @@ async def bonded() -> str:
 async def again(i: int) -> float:
     """One more session with a roller that is bonded; returns its whole length, s."""
     async with host("stream", 1) as run:
-        result = await run.result("bonded-reconnect failure")
+        await run.result("bonded-reconnect failure")
         print(f"reconnect {i + 1} of {N_RECONNECTS}: {run.seconds:.1f} s", flush=True)
-        whole(result)
+        whole(run.recording)
         return run.seconds
 
 
