@@ -197,9 +197,11 @@ class Connection:
             raise PairingError(f"{self.name} and this computer could not be paired ({error}).", help_text) from error
 
     async def unpair(self) -> None:
-        """Forget the keys of this roller; harmless where that is not possible."""
+        """End the connection and forget the keys of this roller; harmless where that is not possible."""
         from bleak.exc import BleakError  # noqa: PLC0415 - slow
 
+        # On BlueZ, bleak fails to disconnect from what it has unpaired.
+        await self.close()
         with suppress(BleakError, NotImplementedError, OSError, EOFError, TimeoutError):
             async with asyncio.timeout(self._times.step_s):
                 await self._client.unpair()
