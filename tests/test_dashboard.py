@@ -27,6 +27,7 @@ from roller_host.dashboard.playhead import Playhead
 from roller_host.dashboard.session import Snapshot
 from roller_host.dashboard.strip import Ring, StripBand, StripPlot
 from roller_host.dashboard.strokes import sentence
+from roller_host.dashboard.surface import Pill
 from roller_host.dashboard.window import MainWindow
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.signal.comfort import STARTING_BANDS, Comfort
@@ -171,6 +172,19 @@ def test_ramp_is_monotone_and_its_numbers_legible(look):
     rises = np.diff([theme.luminance(step) for step in steps])
     assert np.all(rises > 0) or np.all(rises < 0)
     assert min(theme.contrast(theme.legible_on(step), step) for step in steps) >= 4.5
+
+
+def test_signs_of_trouble_differ_without_colour(qtbot):
+    pill = Pill("Link")
+    qtbot.addWidget(pill)
+    pill.resize(120, 30)
+    pill.set_look(replace(theme.DARK, good="#888888", low="#888888", bad="#888888"))
+    pictures = []
+    for tone in ("good", "low", "bad"):
+        pill.set_state("Streaming", tone)
+        pictures.append(pill.grab().toImage())
+    good, low, bad = pictures
+    assert min(mean_difference(a, b) for a, b in ((good, low), (low, bad), (good, bad))) > 0.1
 
 
 # Words
@@ -483,7 +497,7 @@ def test_timer_is_fast_only_while_samples_flow(live):
 def test_leaving_goes_back_to_the_choice(live, qtbot):
     window, session, _ = live
     qtbot.mouseClick(window.live.header.disconnect_button, Qt.MouseButton.LeftButton)
-    assert session.asked == ["disconnect"]
+    assert session.asked == ["disconnect", "scan"]
     assert window.pages.currentWidget() is window.picker
 
 

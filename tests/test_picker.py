@@ -236,15 +236,24 @@ def test_a_search_hinders_nobody(opened, qtbot):
     assert session.asked == ["scan"]
 
 
-def test_a_roller_that_another_program_has_is_shown_but_not_connected_to(opened, qtbot):
+def test_a_roller_that_another_program_has_says_so_and_can_be_tried(opened, qtbot):
     window, session, _ = opened(TAKEN, SIMULATED)
     picker = window.picker
+    assert picker.chosen() == SIMULATED
     picker.list.setCurrentRow(1)
-    assert picker.chosen() == TAKEN
-    qtbot.keyClick(picker.list, Qt.Key.Key_Return)
-    assert not picker.connect_button.isEnabled()
+    assert "taken by another program" in picker.list.item(1).text()
     assert not picker.choice_actions.identify.isEnabled()
-    assert session.asked == []
+    qtbot.keyClick(picker.list, Qt.Key.Key_Return)
+    assert session.asked == [TAKEN]
+
+
+def test_after_a_session_rollers_are_heard_anew(opened):
+    window, session, _ = opened(BATHROOM, SIMULATED)
+    for choice in (BATHROOM, SIMULATED):
+        window.connect_to(choice)
+        tell(window, session, LinkState(LinkPhase.STREAMING))
+        window.leave()
+    assert session.asked == [BATHROOM, "disconnect", "scan", SIMULATED, "disconnect"]
 
 
 # What can be done with a roller
@@ -391,7 +400,7 @@ def test_buttons_of_the_live_page_do_what_they_say(rolling, qtbot, action, asked
     window, session, _ = rolling
     tell(window, session, FORGOTTEN)
     qtbot.mouseClick(window.live.banner.buttons[action], Qt.MouseButton.LeftButton)
-    assert session.asked == [asked]
+    assert session.asked[0] == asked
 
 
 def test_forget_and_pair_again_on_the_picker(opened, qtbot):

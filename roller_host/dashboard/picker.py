@@ -186,11 +186,12 @@ class PickerPage(QWidget):
         self.offer.setEnabled(not busy)
         self.connect_button.setText("Stop" if busy else "Connect")
         self.connect_button.setToolTip("Do not connect (Esc)" if busy else "Connect to the chosen roller (Enter)")
-        self.connect_button.setEnabled(busy or (chosen is not None and not chosen.taken))
+        # Also for a roller that was heard to be taken: it may be free by now, and the attempt tells.
+        self.connect_button.setEnabled(busy or chosen is not None)
 
     def _connect(self) -> None:
         chosen = self.chosen()
-        if chosen is not None and not chosen.taken:
+        if chosen is not None:
             self.asked_connect.emit(chosen)
 
     def _connect_or_stop(self) -> None:

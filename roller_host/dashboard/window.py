@@ -210,6 +210,9 @@ class MainWindow(QMainWindow):
             self.setWindowTitle(TITLE)
             self.picker.set_choices(self._session.choices())
             self.picker.list.setFocus()
+            if self._choice is None or not self._choice.simulated:
+                # What was heard while the roller was in use here is no longer true.
+                self.search()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Begin to show what arrives."""
