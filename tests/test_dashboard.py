@@ -456,6 +456,15 @@ def test_loss_is_told_with_its_cause_and_what_became_of_it(live, figures, told, 
     assert tip in window.live.header.loss.accessibleDescription()
 
 
+@pytest.mark.parametrize(("elapsed_s", "told"), [(0.3, "Streaming"), (9.0, "Streaming 0 Hz")])
+def test_no_rate_is_told_before_there_can_be_one(live, elapsed_s, told):
+    window, session, clock = live
+    session.mailbox.append(Snapshot(elapsed_s, 104.0, rate_now_hz=0.0))
+    clock.now_s += 1
+    window.presenter.tick()
+    assert window.live.header.link.words() == told
+
+
 def test_nobody_knows_the_loss_while_the_roller_is_away(live):
     window, session, clock = live
     session.mailbox.extend([Snapshot(9.0, 104.0), LinkState(LinkPhase.OUT_OF_RANGE)])

@@ -100,7 +100,8 @@ class Header(QWidget):
     def set_link(self, state: LinkState, snapshot: Snapshot | None) -> None:
         """Show the phase, and the rate while samples are due."""
         text, tip = words.opening(state.words), f"Link: {state.phase.value}"
-        if state.phase is LinkPhase.STREAMING and snapshot is not None:
+        # In the first moment nothing is measured yet, which is not the same as nothing coming.
+        if state.phase is LinkPhase.STREAMING and snapshot and (snapshot.rate_now_hz or snapshot.elapsed_s > 2):
             text = f"{text} {snapshot.rate_now_hz:.0f} Hz"
             tip = f"{tip}; {snapshot.rate_hz:.1f} Hz by the roller's clock, the number shown is what arrives"
         self.link.set_state(text, words.PHASE_TONE[state.phase], tip)
