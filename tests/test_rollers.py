@@ -129,8 +129,9 @@ def test_what_is_still_written_to_and_what_is_long_over_is_not_offered(tmp_path,
     assert unfinished.latest_unfinished(tmp_path) is None
 
 
-def test_recordings_of_the_rollers_own_and_other_files_are_not_offered(tmp_path):
+def test_recordings_of_the_rollers_own_demos_and_other_files_are_not_offered(tmp_path):
     recording(tmp_path, "a.sqlite", kind=unfinished.LOG_KIND)
+    recording(tmp_path, "c.sqlite", radio="demo:lymph")
     (tmp_path / "b.sqlite").write_text("no recording")
     os.utime(tmp_path / "b.sqlite", (time.time() - 30,) * 2)
     assert unfinished.latest_unfinished(tmp_path) is None

@@ -56,7 +56,9 @@ def latest_unfinished(folder: Path | None = None, now_s: float | None = None) ->
             continue
         with suppress(SessionError, sqlite3.Error):
             recording = open_recording(path)
-            if recording.estimates is None and recording.meta.get("kind") != LOG_KIND:
+            # The roller of a demo ended with the program.
+            of_a_demo = recording.meta.get("radio", "").startswith("demo")
+            if recording.estimates is None and recording.meta.get("kind") != LOG_KIND and not of_a_demo:
                 return Unfinished(path, recording.meta.get("created", ""), age_s)
     return None
 
