@@ -201,6 +201,11 @@ def test_a_log_that_was_interrupted_goes_on_in_the_same_file(tmp_path):
     assert next(open_recording(path).records()).payload == b"info"
 
 
+def test_a_log_that_was_safe_but_not_freed_goes_on_in_the_same_file(tmp_path):
+    Desk(tmp_path).take(5, 9, 8)
+    assert Desk(tmp_path).take(6, 9, 10) == [5, 6, 7, 6, 7, 8, 9]
+
+
 def test_another_log_gets_a_file_of_its_own_named_by_its_beginning(tmp_path):
     Desk(tmp_path).take(5, 9, 10)
     desk = Desk(tmp_path)

@@ -109,13 +109,17 @@ class Shelf:
         logger.error("%s", text)
 
     def _interrupted(self, device_id: str, first: int, last: int) -> Path | None:
-        """Recording of the same log session that ends just before packet ``first``."""
+        """Recording of the same log session that reaches at least up to packet ``first``.
+
+        It reaches farther when the link was lost before the roller could free what was safe here already.
+        """
         for path in self._folder.glob(f"*_roller*{SUFFIX}"):
             with suppress(SessionError, sqlite3.Error, TypeError):
                 meta = open_recording(path).meta
                 if (meta.get("kind"), meta.get("device_id"), meta.get("log_last")) != (LOG_KIND, device_id, str(last)):
                     continue
-                if _last_number(path) in (first - 1, last):
+                newest = _last_number(path)
+                if newest is not None and first - 1 <= newest <= last:
                     return path
         return None
 
