@@ -357,6 +357,32 @@ def test_the_ring_keeps_the_newest_packets_and_those_being_fetched():
     assert fetched == list(range(oldest, oldest + held)), "the ring dropped what it had promised"
 
 
+def test_a_full_memory_keeps_what_session_named_until_backfill_asks_for_it():
+    host = begun(seconds=45)
+    first = host.ask("SESSION").reply.first_available
+    assert first > 0
+    host.pass_time(0.6)
+    assert host.ask("BACKFILL", first, first).reply == (1, first)
+    host.pass_time(0.6)
+    # Nobody asked, so nothing is kept for ever.
+    first = host.ask("SESSION").reply.first_available
+    host.pass_time(5)
+    assert host.ask("SESSION").reply.first_available > first
+
+
+def test_backfill_keeps_its_packets_while_it_waits_for_a_subscription():
+    host = begun(seconds=45)
+    host.device.subscribed(False, host.now_us)
+    first = host.ask("SESSION").reply.first_available
+    n_records = len(host.records)
+    assert host.ask("BACKFILL", first, first + 9).reply.count == 10
+    host.pass_time(10)
+    host.device.subscribed(True, host.now_us)
+    host.pass_time(1)
+    fetched = [packet.seq for packet in packets_of(host.records[n_records:], layout.PTYPE_BACKFILL)]
+    assert fetched == list(range(first, first + 10))
+
+
 def test_backfill_refusals():
     host = begun()
     assert status_of(host.ask("BACKFILL", 5, 4)) == "BAD_PARAM"

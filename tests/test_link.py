@@ -3,6 +3,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from hosted import HASTY, Altered, Session, roller
 from firmware_protocol import codec, layout
 from roller_host.link.client import stream
 from roller_host.link.control import Control, RequestError
+from roller_host.link.race import race
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError, LinkLostError, LinkPhase, NoDeviceError, RefusedError
 from roller_host.link.thread import LinkThread
@@ -555,6 +557,29 @@ def test_importing_the_link_is_light():
         "heavy = {'numpy', 'bumble', 'bleak'} & set(sys.modules)\nsys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603
+
+
+def test_work_that_fails_while_it_is_given_up_is_no_complaint():
+    complaints = []
+
+    async def fail_when_cancelled():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise BleakError("not connected") from None
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        happened = asyncio.Event()
+        racing = asyncio.create_task(race(fail_when_cancelled(), happened))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        racing.cancel()
+        await asyncio.wait([racing])
+        gc.collect()
+
+    asyncio.run(main())
+    assert complaints == []
 
 
 # --- The thread -------------------------------------------------------------------------------------------------------
