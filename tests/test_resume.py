@@ -14,7 +14,7 @@ from hosted import PATIENT, Session, roller
 
 from firmware_protocol import codec, layout
 from roller_host.link.bookmark import Bookmark
-from roller_host.link.states import LinkLostError, LinkPhase, NoDeviceError, PairingError, TakenError
+from roller_host.link.states import LinkLostError, LinkPhase, NoDeviceError, PairingError, RefusedError, TakenError
 from simulator.bluetooth.bonds import passkey_of
 from simulator.bluetooth.faults import Fault, inject
 from simulator.bluetooth.peripheral import monotonic_us, open_peripheral
@@ -189,6 +189,16 @@ async def test_a_pause_for_charging_is_told_and_ends_by_itself():
             assert session.phases.count(LinkPhase.STALLED) == 2
         assert not session.lacking
         assert max(resent(session).values(), default=1) == 1
+
+
+@scenario
+async def test_a_roller_that_charges_already_is_refused_with_what_to_do():
+    device = Device(seed=1)
+    device.plug(True, monotonic_us())
+    async with roller(device) as session:
+        with pytest.raises(RefusedError, match=r"is charging.*Pull out the cable"):
+            await session.run()
+        assert not session.asked("START")
 
 
 @scenario

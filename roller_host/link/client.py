@@ -53,6 +53,7 @@ _STATE: Final = {name: code for code, name in layout.STATES}
 _STREAMING, _CHARGING = _STATE["streaming"], _STATE["charging"]
 RESCAN_S: Final = 10.0
 """A scan is begun anew after so long: some adapters go deaf without a word, s."""
+_UNPLUG: Final = "Pull out the cable to go on."
 _NEARER: Final = "Bring it closer to the computer."
 
 
@@ -386,7 +387,10 @@ class _Session:
         connection = self._live()
         if not self._mask:
             self._mask = await connection.learn()
-        if await connection.read_status() == _STREAMING:
+        state = await connection.read_status()
+        if state == _CHARGING:
+            raise RefusedError(f"{self.name} is charging, and does not stream meanwhile.", _UNPLUG)
+        if state == _STREAMING:
             with suppress(RequestError):
                 await connection.ask("STOP")
 
@@ -467,7 +471,7 @@ class _Session:
                 assert self._errands is not None  # noqa: S101 - made by _begin
                 raise self._errands.refusal or connection.gone("streams, but nothing arrives")
         elif now.state == _CHARGING:
-            self._enter(LinkPhase.STALLED, "the roller is charging", "Pull out the cable to go on.")
+            self._enter(LinkPhase.STALLED, "the roller is charging", _UNPLUG)
         else:
             await self._start_anew()
 
