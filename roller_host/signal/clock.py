@@ -57,9 +57,12 @@ class ClockParams:
     from long ago softer."""
     stack_sigma_s: float = 0.001
     """What Bluetooth stacks and handlers add to every delay, s: it cannot be seen, only admitted."""
+    clock_step_s: float = 1e-6
+    """Step of the host's clock, s: its stamps are too early by up to that. 1/64 s with Python before 3.13 on Windows;
+    ``time.get_clock_info`` tells. Raising it moves bounds apart."""
     window_s: float = 900.0
     """Exchanges and arrivals older than this are forgotten, s."""
-    n_exchanges: int = 512
+    n_exchanges: int = 1024
     n_arrivals: int = 64
     """Most exchanges, and most corners of the hull of arrivals, that are kept."""
     shorter_waits_s: tuple[float, ...] = (0.0001, 0.0075, 0.015, 0.03, 0.06)
@@ -179,13 +182,16 @@ def exchange_step(params: ClockParams, state: ClockState, exchange: Exchange) ->
 def _agree(params: ClockParams, before: Exchange, after: Exchange) -> bool:
     """Whether one clock can have made both."""
     gone_s = (after.t2_us - before.t2_us) * 1e-6
-    slack_s = params.max_skew_ppm * 1e-6 * abs(gone_s) + 1e-6
+    slack_s = params.max_skew_ppm * 1e-6 * abs(gone_s) + params.clock_step_s
     shortest_s, longest_s = after.t1_s - before.t4_s, after.t4_s - before.t1_s
     return gone_s > 0 and shortest_s - slack_s <= gone_s <= longest_s + slack_s
 
 
 def arrival_step(params: ClockParams, state: ClockState, arrival_s: float, clock_us: int) -> ClockState:
-    """Take in the arrival of a live packet; those before the first exchange tell nothing.
+    """Take in the arrival of a live packet.
+
+    Those before the first exchange tell nothing, nor do those that are older than one before. One from the future, of
+    garbage or of a clock that has jumped, is left out.
 
     Parameters
     ----------
@@ -203,10 +209,11 @@ def arrival_step(params: ClockParams, state: ClockState, arrival_s: float, clock
     newest = state.exchanges[-1]
     expected_us = newest.t2_us + round((arrival_s - newest.t4_s) * 1e6)
     device_us = expected_us + (clock_us - expected_us + _WRAP_US // 2) % _WRAP_US - _WRAP_US // 2
+    latest_us = newest.t2_us + (arrival_s + params.clock_step_s - newest.t1_s) * (1e6 + params.max_skew_ppm)
     point = device_us, arrival_s - device_us * 1e-6
     oldest_us = device_us - round(params.window_s * 1e6)
     hull = [corner for corner in state.hull if corner[0] >= oldest_us]
-    if hull and device_us <= hull[-1][0]:
+    if device_us > latest_us or (hull and device_us <= hull[-1][0]):
         return state
     while len(hull) >= 2 and _is_above(hull[-2], hull[-1], point):
         hull.pop()
@@ -330,7 +337,8 @@ def _bounds(params: ClockParams, state: ClockState, n: int) -> _Bounds:
     kept, newest = state.exchanges[-n:], state.exchanges[-1]
     offset_s = newest.t1_s - newest.t2_us * 1e-6
     asked = [(e.t2_us - newest.t2_us, e.t1_s - e.t2_us * 1e-6 - offset_s) for e in kept]
-    answered = [(e.t2_us + e.dt_us, e.t4_s - (e.t2_us + e.dt_us) * 1e-6) for e in kept]
+    # A device that says it took longer than the whole exchange is not believed.
+    answered = [(e.t2_us, e.t4_s - e.t2_us * 1e-6 - min(e.dt_us * 1e-6, e.t4_s - e.t1_s)) for e in kept]
     arrived = [corner for corner in state.hull if corner[0] >= kept[0].t2_us]
     heard = [(us - newest.t2_us, delay_s - offset_s) for us, delay_s in answered + arrived]
     low_us, low_s = np.array(asked, np.float64).T
@@ -340,7 +348,7 @@ def _bounds(params: ClockParams, state: ClockState, n: int) -> _Bounds:
         low_us * 1e-6,
         low_s - wander * np.abs(low_us),
         high_us * 1e-6,
-        high_s + wander * np.abs(high_us),
+        high_s + wander * np.abs(high_us) + params.clock_step_s,
         np.array(state.scattered[-n:]),
     )
 
@@ -377,7 +385,8 @@ def _weigh(
     offsets = least + width * _MIDDLES**2
     with np.errstate(divide="ignore"):
         mass = np.log(width * _MIDDLES) - 0.5 * (rates[:, np.newaxis] / params.skew_sigma_ppm) ** 2
-    n_shorter = max(int(scattered.sum()) // 2, min(int(scattered.sum()), 4))
+    n = int(scattered.sum())
+    n_shorter = max(n // 2, min(n, 4))
     if n_shorter >= 2:
         nearest = -np.sort(-low[:, scattered], axis=1)[:, :n_shorter]
         mass = mass + params.trust * _log_likelihood(params, offsets[:, np.newaxis] - nearest[..., np.newaxis])
