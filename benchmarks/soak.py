@@ -249,6 +249,9 @@ class Round:
             await asyncio.wait([link], timeout=min(self.rng.uniform(*PAUSE_S), end_s - now_s + 0.01))
             fault = self.rng.choices(faults, weights)[0]
             arguments = _DRAWS[fault][1](self.rng)
+            if "seconds" in arguments:
+                # The link gets half of the calm to come back.
+                arguments["seconds"] = min(arguments["seconds"], end_s + CALM_S / 2 - time.monotonic())
             with suppress(FaultError):
                 inject(roller, fault, **arguments)
                 self.outcome.faults[fault.title] += 1
