@@ -183,7 +183,7 @@ class LiveRun:
         self.bookmark = Bookmark()
         self._settings = Settings()
         self.shelf = Shelf(self._log_meta, self._settings, on_log or (lambda _n, _of: None))
-        self._begin_s = time.monotonic()
+        self._begin_s = time.perf_counter()
         self._offset_s = 0.0
         self._streaming = asyncio.Event()
 
@@ -223,7 +223,7 @@ class LiveRun:
                 stop.set()
 
         # Records and actions share this origin of time.
-        self._begin_s = time.monotonic()
+        self._begin_s = time.perf_counter()
         try:
             await stream(
                 radio,
@@ -252,7 +252,7 @@ class LiveRun:
             raise failure[0]
 
     def _now_s(self) -> float:
-        return time.monotonic() - self._begin_s + self._offset_s
+        return time.perf_counter() - self._begin_s + self._offset_s
 
     def _target(self) -> str | None:
         """The roller wanted, in terms of the link."""
@@ -309,7 +309,7 @@ class LiveRun:
 
     def _open_recorder(self) -> Recorder:
         now = datetime.now().astimezone()
-        meta = {"created": now.isoformat(timespec="seconds"), **self._meta()}
+        meta = {"created": now.isoformat(timespec="milliseconds"), **self._meta()}
         return Recorder(reserve(self._options.out, now), meta, self._note_problem)
 
     def _meta(self) -> dict[str, str]:

@@ -16,6 +16,15 @@ from firmware_protocol import arrays, codec, layout
 from firmware_protocol.codec import ProtocolError, VersionError
 from firmware_protocol.zones import PLACES, place_name
 from roller_host.signal.calibration import PATIENCE_S, AlignState, DeviceModel, RawBlock, align_step, hold_step
+from roller_host.signal.clock import (
+    ClockModel,
+    ClockParams,
+    ClockState,
+    arrival_step,
+    estimate,
+    newest_sample_us,
+    record_step,
+)
 from roller_host.signal.comfort import Cue, stale_cue
 from roller_host.signal.core import SignalParams, SignalState, after_gap, signal_step
 from roller_host.signal.estimates import Estimates, Gap, Stroke
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_CLOCK = ClockParams()
 MOST_WARNINGS = 10
 """Kinds of unreadable payloads that are told one by one; all of them are counted."""
 
@@ -100,6 +110,8 @@ class Pipeline:
         self._offset_s = 0.0
         self._told: set[str] = set()
         self._ledger = Ledger()
+        self._clock = ClockState()
+        self._boot_id: int | None = None
 
     def _restart_timeline(self) -> None:
         self._timebase = TimebaseState()
@@ -125,11 +137,15 @@ class Pipeline:
         """
         try:
             if record.source == "INFO":
-                codec.decode_record("INFO", record.payload)
+                self._identify(codec.decode_record("INFO", record.payload))
             elif record.source == "CONTROL":
+                self._clock = record_step(_CLOCK, self._clock, record)
                 self._control(record)
             elif record.source == "STREAM":
-                return self._stream(arrays.decode_packet(record.payload, self.sizes))
+                packet = arrays.decode_packet(record.payload, self.sizes)
+                if packet.ptype == layout.PTYPE_LIVE and packet.blocks:
+                    self._clock = arrival_step(_CLOCK, self._clock, record.t_s, newest_sample_us(packet))
+                return self._stream(packet)
         except ProtocolError as error:
             if record.source == "INFO" and isinstance(error, VersionError):
                 raise
@@ -141,6 +157,11 @@ class Pipeline:
                 self._told.add(str(error))
                 logger.warning("skipped a %s payload: %s", record.source, error)
         return None
+
+    def _identify(self, info: codec.Info) -> None:
+        """A roller that has booted has another clock."""
+        if info.boot_id != self._boot_id:
+            self._boot_id, self._clock = info.boot_id, ClockState()
 
     def _stream(self, packet: Packet) -> Estimates | None:
         self.totals.packets += 1
@@ -308,10 +329,26 @@ class Pipeline:
             "force_peak_n": totals.force_peak_n if contact else None,
             "rate_hz": self.rate_hz,
             "cues": totals.cues,
+            "clock": self._clock_json(),
             "contact_s_by_place": {
                 place_name(*place): seconds for place, seconds in sorted(totals.contact_s_by_place.items())
             },
             "stroke_list": [stroke_json(stroke) for stroke in totals.strokes],
+        }
+
+    def clock(self) -> ClockModel | None:
+        """The device's clock by the host's, in stamps of the records; None before clocks were compared. Takes ms."""
+        return estimate(_CLOCK, self._clock)
+
+    def _clock_json(self) -> dict[str, float] | None:
+        model = self.clock()
+        if model is None:
+            return None
+        return {
+            "skew_ppm": model.skew_ppm,
+            "skew_sigma_ppm": model.skew_sigma_ppm,
+            "offset_s": model.offset_s,
+            "offset_sigma_s": model.sigma_s,
         }
 
     @property

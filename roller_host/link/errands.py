@@ -11,10 +11,12 @@ import logging
 import time
 from contextlib import suppress
 from datetime import datetime
+from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from firmware_protocol import codec, layout
 from roller_host.link.control import RequestError
+from roller_host.link.race import end
 from roller_host.link.states import LinkLostError, RefusedError
 
 if TYPE_CHECKING:
@@ -26,10 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-N_TIME_SYNC: Final = 8
-"""Clock exchanges at the beginning."""
-SYNC_S: Final = 10.0
-"""Time between later ones, s."""
 TRIES: Final = 6
 """Transfers in a row that may bring nothing new before the next errand gets its turn."""
 QUIET_S: Final = 1.0
@@ -106,11 +104,17 @@ class Errands:
 
     async def run(self) -> None:
         """Run errands until cancelled, or the connection ends."""
+        clocks = asyncio.ensure_future(self._compare_clocks())
+        try:
+            await self._run()
+        finally:
+            await end(clocks)
+
+    async def _run(self) -> None:
         if self._bookmark.ledger.n_missing:
             await self._try(self.fetch_missing)
-        for errand in (self.sync_clocks, self._set_wall, self._connection.read_status, self._connection.follow_battery):
+        for errand in (self._set_wall, self._connection.read_status, self._connection.follow_battery):
             await self._try(errand)
-        synced_s = time.monotonic()
         log_is_read = False
         while not self._connection.lost.is_set():
             if self.missing.is_set():
@@ -121,9 +125,6 @@ class Errands:
             if not log_is_read and self._shelf is not None:
                 log_is_read = True
                 await self._try(self.fetch_log)
-            if time.monotonic() - synced_s >= SYNC_S:
-                synced_s = time.monotonic()
-                await self._try(self._sync_clock)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._times.settle_s):
                     await self.missing.wait()
@@ -139,13 +140,13 @@ class Errands:
 
     # --- Clocks -----------------------------------------------------------------------------------------------------
 
-    async def sync_clocks(self) -> None:
-        """Compare clocks several times; whoever reads the records makes use of it."""
-        for _ in range(N_TIME_SYNC):
-            await self._sync_clock()
+    async def _compare_clocks(self) -> None:
+        """Compare clocks all the time; whoever reads the records makes use of it."""
+        from roller_host.signal.clock import pause_s  # noqa: PLC0415 - brings numpy
 
-    async def _sync_clock(self) -> None:
-        await self._connection.ask_if_known("TIME_SYNC")
+        for i_exchange in count():
+            await asyncio.sleep(pause_s(i_exchange))
+            await self._try(lambda: self._connection.ask_if_known("TIME_SYNC"))
 
     async def _set_wall(self) -> None:
         if self._connection.info.features & codec.bit(layout.FEATURES, "WALL_CLOCK"):

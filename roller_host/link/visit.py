@@ -54,14 +54,14 @@ async def visit(
         When the roller cannot be reached or refuses.
     """
     name = ""
-    begin_s = time.monotonic()
+    begin_s = time.perf_counter()
 
     def enter(phase: LinkPhase, reason: str = "") -> None:
         on_state(LinkState(phase, reason, device=name))
 
     def take(source: Source, payload: bytes, out: bool) -> None:
         if on_record:
-            on_record(Record(time.monotonic() - begin_s, source, "out" if out else "in", payload))
+            on_record(Record(time.perf_counter() - begin_s, source, "out" if out else "in", payload))
 
     enter(LinkPhase.SCANNING)
     try:
