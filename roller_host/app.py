@@ -245,6 +245,7 @@ class LiveRun:
         finally:
             watch.cancel()
             await self.shelf.finish()
+            self.problem = self.problem or self.shelf.problem
             if self.recorder:
                 # Waiting for the disk must not hold up the loop that others share.
                 await asyncio.to_thread(self.recorder.close, self.pipeline.summary())
@@ -447,6 +448,8 @@ async def fetch_log(
         await visit(radio, target_of(options.device), fetch, on_state=on_state, on_record=take)
     finally:
         await shelf.finish()
+    if shelf.problem:
+        raise SessionError(f"{shelf.problem}. What is not here stays in the roller")
     return shelf.finished
 
 

@@ -483,9 +483,11 @@ class Shelf:
         self.begun, self.numbers, self.safe, self.told = [], [], 0, []
         self.n_finished = 0
         self.on_settle = lambda: None
+        self.is_full = False
 
     def begin(self, first, last, unix_us):
         self.begun.append((first, last, unix_us))
+        return True
 
     def record(self, record):
         self.numbers.append(int.from_bytes(record.payload[2:6], "little"))
@@ -496,6 +498,7 @@ class Shelf:
         await asyncio.sleep(0)
         self.safe = len(self.numbers)
         self.on_settle()
+        return not self.is_full
 
     def progress(self, n_fetched, n_packets):
         self.told.append((n_fetched, n_packets))
@@ -530,6 +533,20 @@ async def test_recordings_of_the_roller_are_fetched_and_then_freed():
         assert device.log.used_b == 0
         assert not session.lacking
         assert not [payload for payload in session.payloads("STREAM") if payload[0] == layout.PTYPE_LOG]
+
+
+@scenario
+async def test_a_full_disk_leaves_the_recording_in_the_roller_and_the_session_goes_on():
+    clock, device = _recorded_offline([3.0])
+    async with roller(device, clock=clock) as session:
+        shelf = Shelf(device)
+        shelf.is_full = True
+        async with session.streaming(shelf=shelf):
+            await session.until(lambda: shelf.safe)
+            n_here = len(session.payloads("STREAM"))
+            await session.until(lambda: len(session.payloads("STREAM")) > n_here + 5)
+        assert shelf.n_finished == 0
+        assert device.log.first == 0
 
 
 @scenario

@@ -223,7 +223,14 @@ def test_what_cannot_be_written_is_not_settled(tmp_path):
         desk.shelf._recorder._thread.join(0)
         desk.shelf._recorder._queue.put(("no SQL", ()))
         desk.shelf.record(log_packet(1))
-        with pytest.raises(SessionError, match="Recording stopped"):
-            await desk.shelf.settle()
+        assert not await desk.shelf.settle()
 
     asyncio.run(main())
+    assert "Recording stopped" in desk.shelf.problem
+
+
+def test_without_a_place_to_record_to_a_log_is_not_begun(tmp_path):
+    (tmp_path / "file").write_text("")
+    desk = Desk(tmp_path / "file" / "folder")
+    assert not desk.shelf.begin(1, 2, 0)
+    assert "cannot create" in desk.shelf.problem

@@ -45,16 +45,19 @@ _LAST: Final = codec.bit(layout.PACKET_FLAGS, "LAST")
 class LogShelf(Protocol):
     """Where recordings go that the roller made without a host."""
 
-    def begin(self, first: int, last: int, unix_us: int) -> None:
-        """Begin, or go on with, a recording of log packets ``first`` to ``last``; ``unix_us`` is 0 when unknown."""
+    def begin(self, first: int, last: int, unix_us: int) -> bool:
+        """Begin, or go on with, a recording of log packets ``first`` to ``last``; False when there is no room for it.
+
+        ``unix_us`` is when it was made, 0 when that is unknown.
+        """
         ...
 
     def record(self, record: Record) -> None:
         """Take a payload that belongs to it."""
         ...
 
-    async def settle(self) -> None:
-        """Return when everything taken is safely on disk."""
+    async def settle(self) -> bool:
+        """Wait until everything taken is safely on disk; False when it cannot be written."""
         ...
 
     def progress(self, n_fetched: int, n_packets: int) -> None:
@@ -249,16 +252,21 @@ class Errands:
         sessions = [await self._connection.ask("LOG_SESSION", i) for i in range(info.sessions)]
         n_fetched, n_packets = 0, sum(session.last - session.first + 1 for session in sessions)
         for session in sessions:
-            self._shelf.begin(session.first, session.last, session.unix_us)
+            if not self._shelf.begin(session.first, session.last, session.unix_us):
+                return
             for first in range(session.first, session.last + 1, LOG_CHUNK):
                 last = min(first + LOG_CHUNK - 1, session.last)
-                await self._fetch_log_chunk(first, last)
+                if not await self._fetch_log_chunk(first, last):
+                    return
                 n_fetched += last - first + 1
                 self._shelf.progress(n_fetched, n_packets)
             await self._shelf.finish()
 
-    async def _fetch_log_chunk(self, first: int, last: int) -> None:
-        """Fetch some packets of the log, hand them over complete and in order, and free them in the roller."""
+    async def _fetch_log_chunk(self, first: int, last: int) -> bool:
+        """Fetch some packets of the log, hand them over complete and in order, and free them in the roller.
+
+        False when they could not be written: then they stay in the roller.
+        """
         assert self._shelf is not None  # noqa: S101 - nobody else comes here
         here: dict[int, Record] = {}
         n_idle = 0
@@ -275,8 +283,10 @@ class Errands:
             here.update(came)
         for number in range(first, last + 1):
             self._shelf.record(here[number])
-        await self._shelf.settle()
+        if not await self._shelf.settle():
+            return False
         await self._connection.ask("LOG_ADVANCE", last + 1)
+        return True
 
     async def _read_log(self, first: int, last: int) -> dict[int, Record]:
         self._begin_transfer()

@@ -63,6 +63,8 @@ class Shelf:
     ----------
     finished : list of Path
         Recordings that are complete.
+    problem : str
+        Why one could not be written, in a sentence; the roller keeps what it holds of it.
     """
 
     def __init__(
@@ -76,17 +78,20 @@ class Shelf:
         self._meta, self._settings, self._on_progress = meta, settings, on_progress
         self._folder = folder or recordings_folder()
         self._recorder: Recorder | None = None
-        self._failed = ""
+        self.problem = ""
 
-    def begin(self, first: int, last: int, unix_us: int) -> None:
+    def begin(self, first: int, last: int, unix_us: int) -> bool:
         """Begin a recording of log packets ``first`` to ``last``, or go on with one that was interrupted.
 
-        Raises
-        ------
-        SessionError
-            When there is nowhere to record to.
+        False when there is nowhere to record to.
         """
-        self._failed = ""
+        try:
+            self._open(first, last, unix_us)
+        except SessionError as error:
+            self._fail(str(error))
+        return self._recorder is not None
+
+    def _open(self, first: int, last: int, unix_us: int) -> None:
         meta = {**self._meta(), "kind": LOG_KIND, "log_last": str(last)}
         path = self._interrupted(meta.get("device_id", ""), first, last)
         if path is not None:
@@ -105,7 +110,7 @@ class Shelf:
             self._recorder.record(record)
 
     def _fail(self, text: str) -> None:
-        self._failed = text
+        self.problem = text
         logger.error("%s", text)
 
     def _interrupted(self, device_id: str, first: int, last: int) -> Path | None:
@@ -128,16 +133,12 @@ class Shelf:
         if self._recorder:
             self._recorder.record(record)
 
-    async def settle(self) -> None:
-        """Return when everything taken is on disk.
-
-        Raises
-        ------
-        SessionError
-            When it cannot be written; the roller keeps its packets then.
-        """
-        if self._recorder and not await asyncio.to_thread(self._recorder.settle):
-            raise SessionError(self._failed or f"writing to {self._recorder.path} takes too long")
+    async def settle(self) -> bool:
+        """Wait until everything taken is on disk; False when it cannot be written."""
+        if self._recorder is None or await asyncio.to_thread(self._recorder.settle):
+            return True
+        self.problem = self.problem or f"writing to {self._recorder.path} takes too long"
+        return False
 
     def progress(self, n_fetched: int, n_packets: int) -> None:
         """Hand on how far it is."""
