@@ -249,6 +249,8 @@ class _Session:
                         await race(asyncio.sleep(pause_s), stop)
             finally:
                 await self._leave(goodbye=stop.is_set())
+            if self.failure:
+                raise LinkError("a callback failed")
 
     async def _forget_bond(self, error: LinkError) -> bool:
         """Forget the keys when one side has lost them, so that the next attempt pairs anew; False when that is no help.
