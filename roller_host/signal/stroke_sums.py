@@ -36,7 +36,7 @@ class StrokeParams:
     reversal_m: float = 0.6e-3
     """The roller has turned back once it is this far from its extreme, m. Raising it rejects jitter and finds
     reversals later."""
-    ahead_s: float = 0.012
+    ahead_s: float = 0.014
     """or will be after this time at its present speed, s. Raising it finds quick reversals earlier, and trembling at
     rest is taken for one."""
     shortest_m: float = 0.012
