@@ -162,6 +162,15 @@ class Host:
         demand(self.code == 0, f"the host ended with {self.code}: {result.get('error')}", outcome)
         return result
 
+    async def refusal(self, code: int, text: str) -> None:
+        """Wait for the end, which has to be with this exit code and this text."""
+        error = str((await self._ended).get("error"))
+        demand(self.code == code and text in error, f"expected {code} and {text!r}, not {self.code} and {error}")
+
+    def crash(self) -> None:
+        """End it so that it can do nothing about it."""
+        self._process.kill()
+
     async def close(self) -> None:
         """End it, if it still runs."""
         with suppress(ProcessLookupError):
@@ -283,6 +292,28 @@ async def pair() -> Numbers:
         return {**numbers, "reconnects": N_RECONNECTS, "reconnect_run_s": sorted(times_s)[N_RECONNECTS // 2]}
 
 
+async def two_hosts() -> Numbers:
+    """Of two programs on this computer the second is told that the roller is taken; after a crash it is not."""
+    async with roller(seed=5) as sim:
+        async with host("stream", 30) as first:
+            await first.until(sim.says("streaming, IMU"))
+            async with host("stream", 5) as second:
+                await second.refusal(3, "taken by another program")
+            async with host("scan", 2) as scanning:
+                found = (await scanning.result())["rollers"]
+                demand(len(found) == 1 and found[0]["taken"], f"found {found}")
+            await first.result()
+            numbers = whole(first.recording)
+            demand(numbers["longest_silence_s"] < 2, f"the second one disturbed the first: {numbers}")
+        async with host("stream", 30) as first:
+            await first.until(sim.says("streaming, IMU"))
+            first.crash()
+            async with host("stream", 5) as second:
+                await second.result()
+                whole(second.recording)
+        return numbers
+
+
 async def bonded() -> str:
     """Address of the device that BlueZ has a bond with; empty without one."""
     words = (await shell("bluetoothctl", "devices", "Paired")).split()
@@ -303,6 +334,7 @@ STEPS: dict[str, Callable[[], Awaitable[Numbers]]] = {
     "stream": stream,
     "link_loss": link_loss,
     "adapter_off": adapter_off,
+    "two_hosts": two_hosts,
     "pair": pair,
 }
 

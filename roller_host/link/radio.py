@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from firmware_protocol import codec
+from roller_host.link import bluez
+from roller_host.link.race import end
 from roller_host.link.states import BadRadioError, Found, NoBluetoothError, NoDeviceError, TakenError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from bleak import BleakClient
     from bleak.backends.device import BLEDevice
@@ -29,6 +31,8 @@ RADIO_FORMS: Final = "native | tcp:HOST:PORT | hci:TRANSPORT (for instance hci:u
 """Radios that a person can name."""
 SCAN_START_S: Final = 10.0
 """Longest time that the system may take to begin a scan, s."""
+HELD_S: Final = 0.5
+"""How often a scan looks again at the rollers that the system holds connected, s."""
 
 _HCI_SCHEMES: Final = ("usb", "pyusb", "serial", "hci-socket", "vhci", "tcp-client", "unix", "ws-client", "udp", "pty")
 
@@ -161,15 +165,26 @@ class Radio:
             if until and until(found):
                 matched.set()
 
+        held: dict[str, bool] = {}
+
         def detected(device: BLEDevice, heard: AdvertisementData) -> None:
-            taken = codec.uuid_of("TAKEN") in heard.service_uuids
+            # Of a connected roller systems may tell its services in place of what it advertises.
+            taken = held.get(device.address, codec.uuid_of("TAKEN") in heard.service_uuids)
             name = heard.local_name or device.name or ""
             note(device, Found(name, device.address, heard.rssi, taken, time.monotonic()))
 
+        async def note_held() -> None:
+            devices = await self._held_by_system()
+            held.clear()
+            held.update({device.address: in_use for device, in_use in devices})
+            for device, in_use in devices:
+                heard, _ = self._seen.get(device.address, (None, None))
+                rssi_dbm = heard.rssi_dbm if heard else None
+                note(device, Found(device.name or "", device.address, rssi_dbm, in_use, time.monotonic()))
+
         async with self._explained():
-            for device in await self._held_by_system():
-                note(device, Found(device.name or "", device.address, None, False, time.monotonic()))
-            async with self._scanning(detected):
+            await note_held()
+            async with self._scanning(detected), self._repeating(note_held):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await matched.wait()
@@ -225,9 +240,9 @@ class Radio:
             "Switch it on, bring it closer, and make sure that no phone or other program is connected to it.",
         )
 
-    async def _held_by_system(self) -> list[BLEDevice]:
-        """Rollers that the system holds connected: these advertise no more, or only that they are taken."""
-        if self._transport is not None or self._controller is not None:
+    async def _held_by_system(self) -> list[tuple[BLEDevice, bool]]:
+        """Rollers that the system holds connected, and whether a program uses them; these advertise no more."""
+        if not self._is_system:
             return []
         from bleak import BleakAdapter  # noqa: PLC0415 - slow
         from bleak.exc import BleakError  # noqa: PLC0415
@@ -235,8 +250,30 @@ class Radio:
         with suppress(NotImplementedError, BleakError):
             async with asyncio.timeout(SCAN_START_S):
                 adapter = await BleakAdapter.get()
-                return await adapter.get_connected_devices([codec.uuid_of("SERVICE")])
+                devices = await adapter.get_connected_devices([codec.uuid_of("SERVICE")])
+                in_use = await bluez.listened_to() if devices else frozenset[str]()
+                return [(device, bluez.path_of(device) in in_use) for device in devices]
         return []
+
+    @asynccontextmanager
+    async def _repeating(self, look: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+        """Do something again and again meanwhile, where programs share the connection of the system."""
+
+        async def repeat() -> None:
+            while self._is_system and bluez.HERE:
+                await asyncio.sleep(HELD_S)
+                await look()
+
+        task = asyncio.create_task(repeat())
+        try:
+            yield
+        finally:
+            await end(task)
+
+    @property
+    def _is_system(self) -> bool:
+        """Whether this is the system's own Bluetooth."""
+        return self._transport is None and self._controller is None
 
     @asynccontextmanager
     async def _scanning(self, detected: Callable[[BLEDevice, AdvertisementData], None]) -> AsyncGenerator[None]:
@@ -269,7 +306,7 @@ class Radio:
 
     def _backend(self, name: str) -> dict[str, Any]:
         """Keyword arguments that make bleak use this radio; none for the system's Bluetooth."""
-        if self._transport is None and self._controller is None:
+        if self._is_system:
             return {}
         try:
             from roller_host.link import bumble_backend, dongle  # noqa: PLC0415 - slow, and an extra
