@@ -124,7 +124,7 @@ class _Run:
         words = " - ".join(text for text in (state.words, state.reason) if text)
         # Without a terminal a line for each turn of events is enough, and more than nothing.
         if words != self._state and state.reason and not sys.stderr.isatty():
-            sys.stderr.write(f"roller-host: {self.label}{words}. {state.action}".rstrip() + "\n")
+            sys.stderr.write(f"roller-host: {self.label}{words.rstrip('.')}. {state.action}".rstrip() + "\n")
         self._state = words
         self._say(words, at_once=True)
 

@@ -4,15 +4,20 @@
 import asyncio
 import shutil
 import subprocess
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from bleak.backends.device import BLEDevice
+from bleak.exc import BleakDBusError
+from hosted import HASTY, roller
 
 from firmware_protocol import codec
 from roller_host.link import bluez, radio
+from roller_host.link.connection import Connection
 from roller_host.link.radio import Wanted, open_radio
-from roller_host.link.states import TakenError
+from roller_host.link.states import LinkPhase, LinkState, NoBluetoothError, NoDeviceError, TakenError
+from simulator.firmware.device import Build, Device
 
 ADDRESS = "00:11:22:33:44:55"
 PATH = "/org/bluez/hci0/dev_00_11_22_33_44_55"
@@ -122,8 +127,8 @@ def test_without_a_bus_nothing_is_in_use(tmp_path, monkeypatch):
 class HeldDevice(BLEDevice):
     """The roller, which the system holds connected."""
 
-    def __init__(self):
-        super().__init__(ADDRESS, "FR-1234", {"path": PATH, "props": {}})
+    def __init__(self, paired):
+        super().__init__(ADDRESS, "FR-1234", {"path": PATH, "props": {"Paired": paired}})
 
 
 @pytest.fixture
@@ -131,10 +136,10 @@ def system(monkeypatch):
     """A system that holds a roller connected while ``held``; ``in_use`` when a program listens to it."""
 
     class System:
-        held, in_use = True, True
+        held, in_use, paired = True, True, False
 
         async def get_connected_devices(self, _):
-            return [HeldDevice()] if self.held else []
+            return [HeldDevice(self.paired)] if self.held else []
 
         async def get(self):
             return self
@@ -182,3 +187,123 @@ def test_a_roller_is_free_as_soon_as_the_other_program_lets_it_go(system):
         assert seen[0]
 
     asyncio.run(main())
+
+
+# --- Connecting through BlueZ -----------------------------------------------------------------------------------------
+
+NOT_READY = BleakDBusError("org.bluez.Error.NotReady", ["Resource Not Ready"])
+IO_ERROR = BleakDBusError("org.bluez.Error.Failed", ["Input/output error"])
+
+
+@pytest.fixture
+def client(system, monkeypatch):
+    """A bleak client that notes what is asked of it, and when; ``failure`` is raised at each connection."""
+
+    class Client:
+        failure = None
+        events = []  # noqa: RUF012 - of one test
+
+        def __init__(self, *_, **__):
+            pass
+
+        async def connect(self):
+            self.events.append(("connect", time.monotonic()))
+            if self.failure:
+                raise self.failure
+
+        async def disconnect(self):
+            self.events.append(("disconnect", time.monotonic()))
+
+        async def read_gatt_char(self, _):
+            return Device(seed=1, build=Build(security_mode=2)).info_payload()
+
+        async def pair(self):
+            self.events.append(("pair", time.monotonic()))
+
+        async def start_notify(self, *_, **__):
+            pass
+
+    system.in_use = False
+    monkeypatch.setattr(radio, "SETTLE_S", 0.0)
+    monkeypatch.setattr("bleak.BleakClient", Client)
+    return Client
+
+
+async def connect(native):
+    """Connect and leave; the phases gone through."""
+    phases = []
+    connection = Connection(native, await native.find(Wanted(), 5), HASTY, lambda *_: None, lambda _: None)
+    try:
+        await connection.meet(lambda phase, _: phases.append(phase))
+        await connection.open(lambda phase, _: phases.append(phase))
+    finally:
+        await connection.close()
+    return phases
+
+
+@pytest.mark.skipif(not bluez.HERE, reason="BlueZ is for Linux")
+@pytest.mark.parametrize("failure", [None, IO_ERROR])
+def test_a_roller_that_was_left_is_left_alone_for_a_moment(client, failure):
+    async def main():
+        native = open_radio("native")
+        client.failure = failure
+        for _ in range(2):
+            with suppress(NoDeviceError):
+                await connect(native)
+
+    asyncio.run(main())
+    connects_s, disconnects_s = ([t for name, t in client.events if name == end] for end in ("connect", "disconnect"))
+    assert 0.9 * radio.LEFT_S < connects_s[1] - disconnects_s[0] < radio.LEFT_S + 2
+
+
+def test_an_adapter_that_is_not_ready_is_switched_off(client):
+    client.failure = NOT_READY
+    with pytest.raises(NoBluetoothError, match=r"^Bluetooth is switched off\. Switch it on"):
+        asyncio.run(connect(open_radio("native")))
+
+
+def test_a_scan_with_an_adapter_that_is_not_ready_is_told_as_switched_off(system, monkeypatch):
+    async def start(_):
+        raise NOT_READY
+
+    monkeypatch.setattr("bleak.BleakScanner.start", start)
+    with pytest.raises(NoBluetoothError, match=r"^Bluetooth is switched off\. Switch it on"):
+        asyncio.run(open_radio("native").scan(1))
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_system_asks_for_consent_only_where_it_is_not_paired(client, system, paired):
+    system.paired = paired
+    assert (LinkPhase.PAIRING in asyncio.run(connect(open_radio("native")))) is not paired
+
+
+@pytest.mark.parametrize("failure", [IO_ERROR, TimeoutError()])
+def test_a_connection_that_fails_is_tried_again_in_sight(monkeypatch, failure):
+    from roller_host.link.bumble_backend import BumbleClient  # noqa: PLC0415 - slow
+
+    async def main():
+        async with roller() as session, session.streaming():
+            assert session.phases[1:5] == [
+                LinkPhase.CONNECTING, LinkPhase.RETRYING, LinkPhase.SCANNING, LinkPhase.CONNECTING
+            ]  # fmt: skip
+            assert session.phases[-1] is LinkPhase.STREAMING
+
+    connect, failures = BumbleClient.connect, [failure]
+
+    async def failing(self, *args, **options):
+        if failures:
+            raise failures.pop()
+        await connect(self, *args, **options)
+
+    monkeypatch.setattr(BumbleClient, "connect", failing)
+    asyncio.run(main())
+
+
+# --- Words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "told"), [(0.25, "trying again"), (1.0, "trying again in 1 s"), (4.0, "trying again in 4 s")]
+)
+def test_a_pause_is_told_from_a_second_on(pause_s, told):
+    assert LinkState(LinkPhase.RETRYING, retry_s=pause_s).words == told

@@ -249,6 +249,7 @@ def test_nothing_listening_is_said_with_its_address(tmp_path, command):
     done = roller_host(tmp_path, command, "--radio", f"tcp:127.0.0.1:{port}", "--json", "--seconds", "1")
     assert done.returncode == 3
     assert str(port) in done.stderr
+    assert ".." not in done.stderr
     assert "error" in json.loads(done.stdout)
     assert not list(tmp_path.rglob("*.sqlite"))
 

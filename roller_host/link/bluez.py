@@ -32,6 +32,16 @@ def path_of(device: BLEDevice) -> str:
     return device.details.get("path", "") if isinstance(device.details, dict) else ""
 
 
+def is_paired(device: BLEDevice) -> bool:
+    """Whether BlueZ said, when bleak found it, that this roller is paired; False where there is no BlueZ."""
+    return bool(path_of(device) and device.details.get("props", {}).get("Paired"))
+
+
+def is_switched_off(error: Exception) -> bool:
+    """Whether this is how BlueZ says that its adapter is switched off."""
+    return f"{BLUEZ}.Error.NotReady" in str(error)
+
+
 async def listened_to() -> frozenset[str]:
     """Rollers to which programs of this computer listen, this one included.
 

@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from firmware_protocol import codec, layout
+from roller_host.link import bluez
 from roller_host.link.control import Control, RequestError
 from roller_host.link.race import InterruptedByEventError, race
-from roller_host.link.states import LinkError, LinkLostError, LinkPhase, NoDeviceError, PairingError, RefusedError
+from roller_host.link.radio import SWITCHED_OFF
+from roller_host.link.states import (
+    LinkError,
+    LinkLostError,
+    LinkPhase,
+    NoBluetoothError,
+    NoDeviceError,
+    PairingError,
+    RefusedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -107,6 +117,8 @@ class Connection:
         self._on_battery = on_battery
         self._mode = OPEN
         self._heard: set[Source] = set()
+        self._radio, self._found = radio, found
+        self._is_paired = radio.is_paired(found)
         self._client = radio.client(found, self.lost.set, times.connect_s)
 
     async def meet(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
@@ -115,7 +127,7 @@ class Connection:
         Raises
         ------
         NoDeviceError
-            When it accepts no connection.
+            When it accepts no connection, or Bluetooth is switched off.
         BondLostError
             When the roller has forgotten this computer.
         RefusedError
@@ -142,7 +154,8 @@ class Connection:
         """
         if self.info.security_mode != OPEN and sys.platform != "darwin":
             # macOS pairs by itself, at the first protected attribute.
-            on_phase(LinkPhase.PAIRING, "the system may ask for your consent")
+            if not self._is_paired:
+                on_phase(LinkPhase.PAIRING, "the system may ask for your consent")
             await self._pair()
         await self.listen("CONTROL")
         on_phase(LinkPhase.SUBSCRIBED, "")
@@ -150,12 +163,15 @@ class Connection:
     async def _connect(self) -> None:
         from bleak.exc import BleakError  # noqa: PLC0415 - slow
 
+        await self._radio.settle(self._found)
         try:
             async with asyncio.timeout(2 * self._times.connect_s):
                 await self._client.connect()
         except (BleakError, OSError, EOFError) as error:
             if any(word in str(error) for word in _BOND_GONE):
                 raise BondLostError(f"{self.name} has forgotten this computer.", _FORGET) from error
+            if bluez.is_switched_off(error):
+                raise NoBluetoothError(*SWITCHED_OFF) from error
             logger.info("%s: %s", self.name, error)
             raise NoDeviceError(
                 f"{self.name} was seen but accepted no connection ({str(error) or 'no answer'}).",
@@ -354,10 +370,13 @@ class Connection:
         """Disconnect; takes a few seconds at most and never fails."""
         from bleak.exc import BleakError  # noqa: PLC0415 - slow
 
+        was_over = self.lost.is_set()
         try:
             # bluetoothd takes two seconds of its own; a system that hangs is left behind.
             async with asyncio.timeout(self._times.step_s):
                 await self._client.disconnect()
         except (LinkError, BleakError, OSError, EOFError) as error:
             logger.debug("while closing: %s", error)
+        if not was_over:
+            self._radio.left(self._found)
         self.lost.set()

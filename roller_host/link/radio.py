@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 RADIO_FORMS: Final = "native | tcp:HOST:PORT | hci:TRANSPORT (for instance hci:usb:0) | demo"
 """Radios that a person can name."""
+SWITCHED_OFF: Final = ("Bluetooth is switched off.", "Switch it on in the system's settings, or try --radio demo.")
+"""Reason and action."""
 SCAN_START_S: Final = 10.0
 """Longest time that the system may take to begin a scan, s."""
+LEFT_S: Final = 0.5
+"""From leaving a roller to connecting to it again, s: up to 20 ms are too short for BlueZ on Linux 6.1, 0.3 s did."""
 HELD_S: Final = 0.5
 """How often a scan looks again at the rollers that the system holds connected, s."""
 
@@ -110,6 +114,7 @@ class Radio:
         self._controller = controller
         self._dongle: Dongle | None = None
         self._seen: dict[str, tuple[Found, BLEDevice]] = {}
+        self._left_s: dict[str, float] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -301,8 +306,24 @@ class Radio:
         """
         from bleak import BleakClient  # noqa: PLC0415 - slow
 
-        _, device = self._seen[found.address]
+        device = self._device(found)
         return BleakClient(device, lambda _: on_disconnect(), timeout=timeout_s, **self._backend("BumbleClient"))
+
+    def _device(self, found: Found) -> BLEDevice:
+        return self._seen[found.address][1]
+
+    def is_paired(self, found: Found) -> bool:
+        """Whether the system says that it is paired with a roller that `scan` returned; few systems say so."""
+        return bluez.is_paired(self._device(found))
+
+    def left(self, found: Found) -> None:
+        """Note that this program has ended a connection, or an attempt at one."""
+        self._left_s[found.address] = time.monotonic()
+
+    async def settle(self, found: Found) -> None:
+        """Wait until a roller that was left can be connected again: BlueZ says too early that a connection is over."""
+        if self._is_system and bluez.HERE and found.address in self._left_s:
+            await asyncio.sleep(self._left_s.pop(found.address) + LEFT_S - time.monotonic())
 
     def _backend(self, name: str) -> dict[str, Any]:
         """Keyword arguments that make bleak use this radio; none for the system's Bluetooth."""
@@ -332,7 +353,9 @@ class Radio:
             kind = NoBluetoothError if listens else NobodyListensError
             raise kind(*self._unavailable(error.args[0], error.reason.name)) from error
         except BleakError as error:
-            raise NoBluetoothError(f"Bluetooth does not work: {error}.", _HELP) from error
+            if bluez.is_switched_off(error):
+                raise NoBluetoothError(*SWITCHED_OFF) from error
+            raise NoBluetoothError(f"Bluetooth does not work: {str(error).rstrip('.')}.", _HELP) from error
         except PermissionError as error:
             raise NoBluetoothError(f"Bluetooth may not be used: {error}.", _DENIED_HELP) from error
         except (FileNotFoundError, ConnectionError) as error:
@@ -354,7 +377,7 @@ class Radio:
                 "Check that it is plugged in and free.",
             )
         if reason == "POWERED_OFF":
-            return "Bluetooth is switched off.", "Switch it on in the system's settings, or try --radio demo."
+            return SWITCHED_OFF
         if reason.startswith("DENIED"):
             return f"Bluetooth may not be used by this program ({text}).", _DENIED_HELP
         return f"No Bluetooth adapter was found ({text}).", _HELP

@@ -82,8 +82,8 @@ class LinkState:
 
     @property
     def words(self) -> str:
-        """The phase as shown: its word, and for a pause how long it is."""
-        return self.phase.value if self.retry_s is None else f"{self.phase.value} in {self.retry_s:.0f} s"
+        """The phase as shown: its word, and for a pause of a second or more how long it is."""
+        return self.phase.value if (self.retry_s or 0) < 1 else f"{self.phase.value} in {self.retry_s:.0f} s"
 
 
 @dataclass(frozen=True)
