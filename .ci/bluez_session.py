@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -77,6 +79,11 @@ class Roller:
         except TimeoutError:
             raise FailedError(f"the simulator did not say {text!r} within {seconds:g} s") from None
         return line
+
+    @property
+    def passkey(self) -> str:
+        """The digits on its label."""
+        return self._log.read_text().partition("passkey ")[2][:6]
 
     def type(self, line: str) -> None:
         """Type a line, for instance a fault."""
@@ -179,10 +186,10 @@ class Host:
 
 
 @asynccontextmanager
-async def host(command: str, seconds: float) -> AsyncGenerator[Host]:
+async def host(command: str, seconds: float, *options: str) -> AsyncGenerator[Host]:
     """Run roller-host on the system's Bluetooth."""
     recording = Path(tempfile.mkdtemp()) / "session.sqlite"
-    words = [command, "--radio", "native", "--json", "--seconds", str(seconds)]
+    words = [command, "--radio", "native", "--json", "--seconds", str(seconds), *options]
     if command == "stream":
         words += ["--out", str(recording)]
     process = await asyncio.create_subprocess_exec(
@@ -314,6 +321,29 @@ async def two_hosts() -> Numbers:
         return numbers
 
 
+async def pair_alone() -> Numbers:
+    """Where nobody answers for the person: "Just Works" and the passkey given work, without one it says what to do."""
+    end_agent()
+    async with roller(seed=6, security_mode=2), host("stream", 5) as run:
+        await run.result()
+        numbers = whole(run.recording)
+        demand(await bonded(), "BlueZ keeps no bond")
+    async with roller(seed=7, security_mode=3) as sim:
+        async with host("stream", 5) as run:
+            await run.refusal(5, "run bluetoothctl")
+        async with host("stream", 5, "--passkey", sim.passkey) as run:
+            await run.result()
+            whole(run.recording)
+    return numbers
+
+
+def end_agent() -> None:
+    """End the pairing agent of this guest."""
+    for process in Path("/proc").glob("[0-9]*"):
+        if (process / "comm").read_text().strip() == "bluetoothctl":
+            os.kill(int(process.name), signal.SIGTERM)
+
+
 async def bonded() -> str:
     """Address of the device that BlueZ has a bond with; empty without one."""
     words = (await shell("bluetoothctl", "devices", "Paired")).split()
@@ -336,6 +366,7 @@ STEPS: dict[str, Callable[[], Awaitable[Numbers]]] = {
     "adapter_off": adapter_off,
     "two_hosts": two_hosts,
     "pair": pair,
+    "pair_alone": pair_alone,
 }
 
 

@@ -14,9 +14,17 @@ from hosted import HASTY, roller
 
 from firmware_protocol import codec
 from roller_host.link import bluez, radio
-from roller_host.link.connection import Connection
+from roller_host.link.connection import BondLostError, Connection
 from roller_host.link.radio import Wanted, open_radio
-from roller_host.link.states import LinkPhase, LinkState, NoBluetoothError, NoDeviceError, TakenError
+from roller_host.link.states import (
+    BadRadioError,
+    LinkPhase,
+    LinkState,
+    NoBluetoothError,
+    NoDeviceError,
+    PairingError,
+    TakenError,
+)
 from simulator.firmware.device import Build, Device
 
 ADDRESS = "00:11:22:33:44:55"
@@ -201,6 +209,7 @@ def client(system, monkeypatch):
 
     class Client:
         failure = None
+        security_mode = 2
         events = []  # noqa: RUF012 - of one test
 
         def __init__(self, *_, **__):
@@ -215,15 +224,16 @@ def client(system, monkeypatch):
             self.events.append(("disconnect", time.monotonic()))
 
         async def read_gatt_char(self, _):
-            return Device(seed=1, build=Build(security_mode=2)).info_payload()
+            return Device(seed=1, build=Build(security_mode=self.security_mode)).info_payload()
 
-        async def pair(self):
-            self.events.append(("pair", time.monotonic()))
+        async def start_notify(self, *_, **options):
+            self.events.append(("start_notify", options))
 
-        async def start_notify(self, *_, **__):
-            pass
+    async def pair(*_):
+        pass
 
     system.in_use = False
+    monkeypatch.setattr(bluez, "pair", pair)
     monkeypatch.setattr(radio, "SETTLE_S", 0.0)
     monkeypatch.setattr("bleak.BleakClient", Client)
     return Client
@@ -297,6 +307,123 @@ def test_a_connection_that_fails_is_tried_again_in_sight(monkeypatch, failure):
 
     monkeypatch.setattr(BumbleClient, "connect", failing)
     asyncio.run(main())
+
+
+# --- Pairing ----------------------------------------------------------------------------------------------------------
+
+
+class PairingDaemon:
+    """What a made-up bluetoothd does when it is asked to pair: it asks the agent that came with the request.
+
+    Parameters
+    ----------
+    question : str
+        Method of the agent.
+    about : str
+        Path of the device to ask about.
+    refusal : str
+        Error of Pair; none when the agent decides.
+    """
+
+    def __init__(self, question="RequestAuthorization", about=PATH, refusal=""):
+        self.question, self.about, self.refusal = question, about, refusal
+        self.capability = self.answer = None
+
+    def handle(self, bus, call):
+        from dbus_fast import Message  # noqa: PLC0415 - only there on Linux
+
+        if call.member == "RegisterAgent":
+            self.agent, self.capability = call.body
+        elif call.member == "Pair" and self.refusal:
+            return Message.new_error(call, f"org.bluez.Error.{self.refusal}", "no")
+        elif call.member == "Pair":
+            self.asking = asyncio.ensure_future(self.ask(bus, call))
+            return True
+        else:
+            return None
+        return Message.new_method_return(call)
+
+    async def ask(self, bus, call):
+        from dbus_fast import Message, MessageType  # noqa: PLC0415 - only there on Linux
+
+        reply = await bus.call(
+            Message(
+                destination=call.sender, path=self.agent, interface="org.bluez.Agent1", member=self.question,
+                signature="o", body=[self.about],
+            )
+        )  # fmt: skip
+        failed = reply.message_type is MessageType.ERROR
+        self.answer = reply.error_name if failed else reply.body
+        refused = Message.new_error(call, "org.bluez.Error.AuthenticationFailed", "Authentication Failed")
+        await bus.send(refused if failed else Message.new_method_return(call))
+
+
+async def pair_with(daemon, passkey=None):
+    async with bluetoothd() as bus:
+        bus.add_message_handler(lambda call: daemon.handle(bus, call))
+        await bluez.pair(PATH, passkey)
+
+
+@dbus_daemon
+@pytest.mark.usefixtures("system_bus")
+def test_just_works_asks_nobody():
+    daemon = PairingDaemon()
+    asyncio.run(pair_with(daemon))
+    assert (daemon.capability, daemon.answer) == ("NoInputNoOutput", [])
+
+
+@dbus_daemon
+@pytest.mark.usefixtures("system_bus")
+def test_a_passkey_that_was_given_is_used():
+    daemon = PairingDaemon("RequestPasskey")
+    asyncio.run(pair_with(daemon, 123456))
+    assert (daemon.capability, daemon.answer) == ("KeyboardOnly", [123456])
+
+
+@dbus_daemon
+@pytest.mark.usefixtures("system_bus")
+def test_the_agent_says_no_to_other_devices():
+    daemon = PairingDaemon(about=f"{PATH[:-2]}66")
+    with pytest.raises(BleakDBusError, match="AuthenticationFailed"):
+        asyncio.run(pair_with(daemon))
+    assert daemon.answer == "org.bluez.Error.Rejected"
+
+
+@dbus_daemon
+@pytest.mark.usefixtures("system_bus")
+def test_a_roller_that_is_paired_already_is_no_failure():
+    asyncio.run(pair_with(PairingDaemon(refusal="AlreadyExists")))
+
+
+def test_a_failed_pairing_with_a_passkey_says_what_answers_for_it(client, monkeypatch):
+    async def pair(_):
+        raise BleakDBusError("org.bluez.Error.AuthenticationFailed", ["Authentication Failed"])
+
+    monkeypatch.setattr(client, "pair", pair, raising=False)
+    monkeypatch.setattr(client, "security_mode", 3)
+    with pytest.raises(PairingError, match=r"could not be paired .*--passkey.*bluetoothctl") as caught:
+        asyncio.run(connect(open_radio("native")))
+    assert not isinstance(caught.value, BondLostError)
+
+
+# --- How payloads come ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "options"), [("", {}), ("start", {}), ("acquire", {"bluez": {"use_start_notify": False}})]
+)
+def test_bluez_hands_payloads_over_as_set(client, monkeypatch, setting, options):
+    monkeypatch.setenv(bluez.NOTIFY_VARIABLE, setting)
+    asyncio.run(connect(open_radio("native")))
+    assert dict(client.events)["start_notify"] == options
+
+
+def test_a_setting_that_makes_no_sense_is_told(monkeypatch):
+    monkeypatch.setenv(bluez.NOTIFY_VARIABLE, "magic")
+    with pytest.raises(BadRadioError, match="ROLLER_HOST_BLUEZ_NOTIFY is 'magic'; known are: start, acquire"):
+        open_radio("native")
+    # Other radios do without BlueZ.
+    open_radio("tcp:127.0.0.1:9100")
 
 
 # --- Words ------------------------------------------------------------------------------------------------------------

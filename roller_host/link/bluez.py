@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from firmware_protocol import codec
+from roller_host.link.states import BadRadioError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -23,6 +25,9 @@ HERE: Final = sys.platform == "linux"
 """Whether the system's Bluetooth is BlueZ."""
 BLUEZ: Final = "org.bluez"
 CHARACTERISTIC: Final = "org.bluez.GattCharacteristic1"
+NOTIFY_VARIABLE: Final = "ROLLER_HOST_BLUEZ_NOTIFY"
+"""Environment variable: how payloads come from BlueZ, ``start`` (StartNotify, the default) or ``acquire``."""
+_AGENT: Final = "/roller_host/agent"
 ANSWER_S: Final = 2.0
 """Longest time for an answer of the bus or of bluetoothd, s."""
 
@@ -42,6 +47,64 @@ def is_switched_off(error: Exception) -> bool:
     return f"{BLUEZ}.Error.NotReady" in str(error)
 
 
+def notify_options() -> dict[str, Any]:
+    """Keyword arguments for bleak's ``start_notify``, as the environment variable says.
+
+    Raises
+    ------
+    BadRadioError
+        When the variable makes no sense.
+    """
+    way = os.environ.get(NOTIFY_VARIABLE) or "start"
+    if way not in ("start", "acquire"):
+        raise BadRadioError(
+            f"{NOTIFY_VARIABLE} is {way!r}; known are: start, acquire.", "Set one of these, or unset it."
+        )
+    return {"bluez": {"use_start_notify": False}} if way == "acquire" else {}
+
+
+async def pair(path: str, passkey: int | None) -> None:
+    """Pair with a roller that is connected, without anybody being asked; nothing happens when it is paired already.
+
+    BlueZ pairs through an agent, and not every computer has one: a desktop lends its own, a terminal none. This one
+    serves the pairing that it was made for, and no other.
+
+    Parameters
+    ----------
+    path : str
+        D-Bus path of the roller, see `path_of`.
+    passkey : int or None
+        The six digits on the roller; None pairs by "Just Works", where there is nothing to compare.
+
+    Raises
+    ------
+    BleakError
+        When BlueZ or the roller refuses.
+    """
+    from bleak.exc import BleakDBusError  # noqa: PLC0415 - slow
+    from dbus_fast import Message, MessageType  # noqa: PLC0415 - only there on Linux
+
+    def answer(message: Message) -> Message | None:
+        if message.message_type is not MessageType.METHOD_CALL or message.path != _AGENT:
+            return None
+        if message.member in ("RequestAuthorization", "RequestPasskey") and message.body[0] != path:
+            return Message.new_error(message, f"{BLUEZ}.Error.Rejected", "not asked for by this program")
+        if message.member == "RequestPasskey":
+            return Message.new_method_return(message, "u", [passkey or 0])
+        return Message.new_method_return(message)
+
+    capability = "NoInputNoOutput" if passkey is None else "KeyboardOnly"
+    async with _system_bus() as bus:
+        bus.add_message_handler(answer)
+        with suppress(BleakDBusError):  # Then it is up to the agent of somebody else.
+            await _call(bus, f"/{BLUEZ.replace('.', '/')}", "AgentManager1", "RegisterAgent", _AGENT, capability)
+        try:
+            await _call(bus, path, "Device1", "Pair")
+        except BleakDBusError as error:
+            if error.dbus_error != f"{BLUEZ}.Error.AlreadyExists":
+                raise
+
+
 async def listened_to() -> frozenset[str]:
     """Rollers to which programs of this computer listen, this one included.
 
@@ -57,7 +120,7 @@ async def listened_to() -> frozenset[str]:
         return frozenset()
     try:
         async with asyncio.timeout(ANSWER_S), _system_bus() as bus:
-            objects = await _objects(bus)
+            objects, *_ = await _call(bus, "/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
     except Exception as error:  # noqa: BLE001 - bleak, which is asked next, says better what is wrong
         logger.debug("BlueZ was not asked: %s", error)
         return frozenset()
@@ -73,15 +136,18 @@ def _is_subscribed(characteristic: Mapping[str, Any] | None, uuids: set[str]) ->
     return any(name in characteristic and characteristic[name].value for name in ("Notifying", "NotifyAcquired"))
 
 
-async def _objects(bus: MessageBus) -> dict[str, dict[str, dict[str, Any]]]:
-    """All that bluetoothd knows: path -> interface -> property -> variant."""
+async def _call(bus: MessageBus, path: str, interface: str, member: str, *words: str) -> list[Any]:
+    """Call a method of BlueZ; the first word is a path, if there is any."""
     from bleak.backends.bluezdbus.utils import assert_reply  # noqa: PLC0415 - only there on Linux
     from dbus_fast import Message  # noqa: PLC0415
 
-    interface = "org.freedesktop.DBus.ObjectManager"
-    reply = await bus.call(Message(destination=BLUEZ, path="/", interface=interface, member="GetManagedObjects"))
+    interface = interface if "." in interface else f"{BLUEZ}.{interface}"
+    message = Message(
+        destination=BLUEZ, path=path, interface=interface, member=member, signature="os"[: len(words)], body=[*words]
+    )
+    reply = await bus.call(message)
     assert_reply(reply)
-    return reply.body[0]
+    return reply.body
 
 
 @asynccontextmanager

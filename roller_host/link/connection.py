@@ -46,6 +46,10 @@ _NEEDS_PAIRING: Final = (0x05, 0x08, 0x0C, 0x0F)
 _BOND_GONE: Final = ("PIN_OR_KEY_MISSING", "AuthenticationFailed", "AUTHENTICATION_FAILURE", "KEY_MISSING")
 """What systems say when one side has forgotten the other."""
 _TYPE_DIGITS: Final = "Type the six digits on its label: --passkey, or the system's dialog. Then try again."
+_NEEDS_AGENT: Final = (
+    " If nothing asks for them, use --passkey; or run bluetoothctl in another terminal, type agent KeyboardOnly and "
+    "default-agent, and give it the digits."
+)
 _FORGET: Final = 'Choose "forget" for it here and in the system\'s Bluetooth settings, then pair again.'
 
 
@@ -118,7 +122,7 @@ class Connection:
         self._mode = OPEN
         self._heard: set[Source] = set()
         self._radio, self._found = radio, found
-        self._is_paired = radio.is_paired(found)
+        self._is_paired, self._bluez_path = radio.is_paired(found), radio.bluez_path(found)
         self._client = radio.client(found, self.lost.set, times.connect_s)
 
     async def meet(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
@@ -195,10 +199,10 @@ class Connection:
             "Hold the roller's button for 3 s if it has a pairing window, answer the system's dialog, try again."
         )
         if self.info.security_mode == AUTHENTICATED:
-            help_text = _TYPE_DIGITS
+            help_text = _TYPE_DIGITS + _NEEDS_AGENT * bool(self._bluez_path)
         try:
             async with asyncio.timeout(self._times.pair_s):
-                await race(self._client.pair(), self.lost)
+                await race(self._pairing(), self.lost)
         except NotImplementedError:
             logger.debug("this system pairs by itself")
         except TimeoutError as error:
@@ -206,11 +210,20 @@ class Connection:
         except InterruptedByEventError as error:
             raise BondLostError(f"{self.name} ended the connection while pairing.", _FORGET) from error
         except (BleakError, OSError, EOFError) as error:
-            if self.lost.is_set() or any(word in str(error) for word in _BOND_GONE):
+            # BlueZ says the same when nobody was there to answer, and then there is no bond that could be lost.
+            had_bond = self._is_paired or not self._bluez_path
+            if self.lost.is_set() or (had_bond and any(word in str(error) for word in _BOND_GONE)):
                 raise BondLostError(
                     f"{self.name} or this computer has forgotten the other ({error}).", _FORGET
                 ) from error
             raise PairingError(f"{self.name} and this computer could not be paired ({error}).", help_text) from error
+
+    def _pairing(self) -> Coroutine[Any, Any, None]:
+        """The way to pair: the system's own, except with BlueZ, which needs an agent, where no person has to answer."""
+        passkey = self._radio.passkey if self._mode == AUTHENTICATED else None
+        if self._bluez_path and (passkey is not None or self._mode != AUTHENTICATED):
+            return bluez.pair(self._bluez_path, passkey)
+        return self._client.pair()
 
     async def unpair(self) -> None:
         """End the connection and forget the keys of this roller; harmless where that is not possible."""
@@ -273,7 +286,9 @@ class Connection:
         def deliver(_characteristic: object, payload: bytearray) -> None:
             take(bytes(payload))
 
-        await self.step(f"subscribing to {name}", self._client.start_notify(uuid, deliver))
+        await self.step(
+            f"subscribing to {name}", self._client.start_notify(uuid, deliver, **self._radio.notify_options)
+        )
 
     async def _write_control(self, request: bytes) -> None:
         self._on_payload("CONTROL", request, True)

@@ -104,7 +104,7 @@ class Radio:
     controller : object or None
         Controller in this process.
     passkey : int or None
-        Six digits on the label of rollers that want them; the system's own Bluetooth asks by itself.
+        Six digits on the label of rollers that want them; without it the system asks, if it can.
     """
 
     def __init__(self, spec: str, transport: str | None, controller: object | None, passkey: int | None = None) -> None:
@@ -115,6 +115,8 @@ class Radio:
         self._dongle: Dongle | None = None
         self._seen: dict[str, tuple[Found, BLEDevice]] = {}
         self._left_s: dict[str, float] = {}
+        self.notify_options = bluez.notify_options() if self._is_system else {}
+        """Keyword arguments for ``start_notify`` of the clients of this radio."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -316,6 +318,10 @@ class Radio:
         """Whether the system says that it is paired with a roller that `scan` returned; few systems say so."""
         return bluez.is_paired(self._device(found))
 
+    def bluez_path(self, found: Found) -> str:
+        """Where BlueZ has a roller that `scan` returned; empty when this radio is not BlueZ."""
+        return bluez.path_of(self._device(found)) if self._is_system else ""
+
     def left(self, found: Found) -> None:
         """Note that this program has ended a connection, or an attempt at one."""
         self._left_s[found.address] = time.monotonic()
@@ -398,12 +404,13 @@ def open_radio(spec: str, *, controller: object | None = None, passkey: int | No
     controller : object, optional
         Controller in this process, an HCI packet source and sink as Bumble defines it.
     passkey : int, optional
-        Six digits on the label of a roller that wants them; the system's own Bluetooth asks by itself.
+        Six digits on the label of a roller that wants them; without it the system asks, if it can. Windows and macOS
+        always ask.
 
     Raises
     ------
     BadRadioError
-        When the spec is none of these; the message lists them.
+        When the spec is none of these, the message lists them; when the setting for BlueZ makes no sense.
     """
     kind, _, rest = spec.partition(":")
     if controller is not None or spec == "native":
