@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from firmware_protocol import layout
+from roller_host.link.bluez import NOTIFY_VARIABLE
 from roller_host.sessions.source import open_source
 
 if TYPE_CHECKING:
@@ -321,6 +322,20 @@ async def two_hosts() -> Numbers:
         return numbers
 
 
+async def acquire() -> Numbers:
+    """The other way to get notifications from BlueZ; who gets them so is noticed by a second program as well."""
+    os.environ[NOTIFY_VARIABLE] = "acquire"
+    try:
+        async with roller(seed=8) as sim, host("stream", 20) as first:
+            await first.until(sim.says("streaming, IMU"))
+            async with host("stream", 5) as second:
+                await second.refusal(3, "taken by another program")
+            await first.result()
+            return whole(first.recording)
+    finally:
+        del os.environ[NOTIFY_VARIABLE]
+
+
 async def pair_alone() -> Numbers:
     """Where nobody answers for the person: "Just Works" and the passkey given work, without one it says what to do."""
     end_agent()
@@ -365,6 +380,7 @@ STEPS: dict[str, Callable[[], Awaitable[Numbers]]] = {
     "link_loss": link_loss,
     "adapter_off": adapter_off,
     "two_hosts": two_hosts,
+    "acquire": acquire,
     "pair": pair,
     "pair_alone": pair_alone,
 }

@@ -72,7 +72,7 @@ class Options:
     resume: Path | None = None
     """Recording of a session that was cut off, to go on with."""
     passkey: int | None = None
-    """Six digits on the roller's label, for radios that are not the system's own."""
+    """Six digits on the roller's label; Windows and macOS ask for them themselves."""
     give_up_s: float = LinkTimes.give_up_s
     """How long a lost roller is looked for, s."""
     scan_s: float = 10.0

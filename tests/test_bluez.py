@@ -229,6 +229,9 @@ def client(system, monkeypatch):
         async def start_notify(self, *_, **options):
             self.events.append(("start_notify", options))
 
+        async def pair(self):
+            pass
+
     async def pair(*_):
         pass
 
@@ -240,15 +243,15 @@ def client(system, monkeypatch):
 
 
 async def connect(native):
-    """Connect and leave; the phases gone through."""
-    phases = []
+    """Connect and leave; the phases gone through, with their reasons."""
+    told = []
     connection = Connection(native, await native.find(Wanted(), 5), HASTY, lambda *_: None, lambda _: None)
     try:
-        await connection.meet(lambda phase, _: phases.append(phase))
-        await connection.open(lambda phase, _: phases.append(phase))
+        await connection.meet(lambda *state: told.append(state))
+        await connection.open(lambda *state: told.append(state))
     finally:
         await connection.close()
-    return phases
+    return told
 
 
 @pytest.mark.skipif(not bluez.HERE, reason="BlueZ is for Linux")
@@ -281,10 +284,20 @@ def test_a_scan_with_an_adapter_that_is_not_ready_is_told_as_switched_off(system
         asyncio.run(open_radio("native").scan(1))
 
 
-@pytest.mark.parametrize("paired", [False, True])
-def test_the_system_asks_for_consent_only_where_it_is_not_paired(client, system, paired):
+@pytest.mark.parametrize(
+    ("paired", "mode", "passkey", "reasons"),
+    [
+        (True, 2, None, []),
+        (False, 2, None, [""]),
+        (False, 3, 123456, [""]),
+        (False, 3, None, ["the system may ask for your consent"]),
+    ],
+)
+def test_consent_is_mentioned_where_the_system_may_ask(client, system, monkeypatch, paired, mode, passkey, reasons):
     system.paired = paired
-    assert (LinkPhase.PAIRING in asyncio.run(connect(open_radio("native")))) is not paired
+    monkeypatch.setattr(client, "security_mode", mode)
+    told = asyncio.run(connect(open_radio("native", passkey=passkey)))
+    assert [reason for phase, reason in told if phase is LinkPhase.PAIRING] == reasons
 
 
 @pytest.mark.parametrize("failure", [IO_ERROR, TimeoutError()])
@@ -399,7 +412,7 @@ def test_a_failed_pairing_with_a_passkey_says_what_answers_for_it(client, monkey
     async def pair(_):
         raise BleakDBusError("org.bluez.Error.AuthenticationFailed", ["Authentication Failed"])
 
-    monkeypatch.setattr(client, "pair", pair, raising=False)
+    monkeypatch.setattr(client, "pair", pair)
     monkeypatch.setattr(client, "security_mode", 3)
     with pytest.raises(PairingError, match=r"could not be paired .*--passkey.*bluetoothctl") as caught:
         asyncio.run(connect(open_radio("native")))

@@ -159,7 +159,7 @@ class Connection:
         if self.info.security_mode != OPEN and sys.platform != "darwin":
             # macOS pairs by itself, at the first protected attribute.
             if not self._is_paired:
-                on_phase(LinkPhase.PAIRING, "the system may ask for your consent")
+                on_phase(LinkPhase.PAIRING, "" if self._pairs_alone else "the system may ask for your consent")
             await self._pair()
         await self.listen("CONTROL")
         on_phase(LinkPhase.SUBSCRIBED, "")
@@ -218,11 +218,14 @@ class Connection:
                 ) from error
             raise PairingError(f"{self.name} and this computer could not be paired ({error}).", help_text) from error
 
+    @property
+    def _pairs_alone(self) -> bool:
+        """Whether no person has to answer: with BlueZ, when there is nothing to ask, or the answer is known."""
+        return bool(self._bluez_path) and (self._mode != AUTHENTICATED or self._radio.passkey is not None)
+
     def _pairing(self) -> Coroutine[Any, Any, None]:
-        """The way to pair: the system's own, except with BlueZ, which needs an agent, where no person has to answer."""
-        passkey = self._radio.passkey if self._mode == AUTHENTICATED else None
-        if self._bluez_path and (passkey is not None or self._mode != AUTHENTICATED):
-            return bluez.pair(self._bluez_path, passkey)
+        if self._pairs_alone:
+            return bluez.pair(self._bluez_path, self._radio.passkey if self._mode == AUTHENTICATED else None)
         return self._client.pair()
 
     async def unpair(self) -> None:
