@@ -349,8 +349,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="1800 for the run in docs/link.md")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
-    parser.add_argument("--keep", type=Path, help="existing folder for recordings and diaries")
+    parser.add_argument("--keep", type=Path, help="folder for recordings and diaries")
     arguments = parser.parse_args()
+    if arguments.keep:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
     logging.getLogger("bleak").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
