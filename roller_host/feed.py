@@ -283,12 +283,15 @@ class _Watch:
         self._battery: int | None = None
         self._place = "", ""
         self._log = 0, 0
-        self._past: deque[tuple[float, int, int, int]] = deque()
-        """Time, IMU samples, packets and lost packets at recent moments."""
+        self._arrivals: deque[tuple[float, int]] = deque()
+        """Times of recent estimates, s, and IMU samples until then."""
+        self._past: deque[tuple[float, int, int]] = deque()
+        """Time, s, packets and lost packets at recent moments."""
 
     def take(self, estimates: Estimates) -> None:
         """Hand on estimates; at a new place the thresholds change at once."""
         self._mailbox.append(estimates)
+        self._arrivals.append((time.monotonic(), self.live.pipeline.totals.imu_samples))
         # In the air the last place's thresholds stay on show.
         place = (estimates.zone, estimates.side) if estimates.zone else self._place
         if place != self._place:
@@ -337,14 +340,21 @@ class _Watch:
 
     def _lately(self) -> tuple[float, float]:
         """Samples per second over the last `RATE_S`, and share of packets lost over the last `LOSS_S`."""
-        totals, now_s = self.live.pipeline.totals, time.monotonic()
-        self._past.append((now_s, totals.imu_samples, totals.packets - totals.late_packets, totals.lost_packets))
+        now_s, totals = time.monotonic(), self.live.pipeline.totals
+        self._past.append((now_s, totals.packets - totals.late_packets, totals.lost_packets))
         while self._past[0][0] < now_s - LOSS_S:
             self._past.popleft()
-        then_s, samples, *_ = next(past for past in self._past if past[0] >= now_s - RATE_S)
-        *_, came, lost = (now - then for now, then in zip(self._past[-1], self._past[0], strict=True))
-        rate_hz = (totals.imu_samples - samples) / (now_s - then_s) if now_s > then_s else 0.0
-        return rate_hz, lost / (came + lost) if came + lost > 0 else 0.0
+        _, came, lost = (now - then for now, then in zip(self._past[-1], self._past[0], strict=True))
+        return self._rate_hz(now_s), lost / (came + lost) if came + lost > 0 else 0.0
+
+    def _rate_hz(self, now_s: float) -> float:
+        while self._arrivals and self._arrivals[0][0] < now_s - RATE_S:
+            self._arrivals.popleft()
+        if len(self._arrivals) < 2:
+            return 0.0
+        # From arrival to arrival: whole packets come in, and a window that cuts them would make the rate jump.
+        (first_s, first), (last_s, last) = self._arrivals[0], self._arrivals[-1]
+        return (last - first) / max(last_s - first_s, now_s - first_s - SNAPSHOT_S)
 
 
 def _sighting(found: Found | None) -> dict[str, Any]:
