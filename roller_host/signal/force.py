@@ -198,10 +198,11 @@ def force_step(
     load_n = list(map(operator.sub, slow_n, head_n))
     spin2 = np.vecdot(rate_rad_s, rate_rad_s).tolist()
     rolled_m = (samples.roll_rad * model.geometry.roller_radius_m).tolist()
-    zeros, zero = _follow_zero(params, state.zero, zip(t_s, load_n, spin2, rolled_m, clipped, strict=True), fs_hz)
-    applied = _applied(params, model, zip(t_s, cell_n, head_n, load_n, zeros, clipped, strict=True))
+    followed = zip(t_s, load_n, spin2, rolled_m, clipped, strict=True)
+    zero_n, seen_s, zero = _follow_zero(params, state.zero, followed, fs_hz)
+    applied = _applied(params, model, zip(t_s, cell_n, head_n, load_n, zero_n, seen_s, clipped, strict=True))
     raw_n, force_n, sigma_n, sure_n = applied
-    zero_found = np.array([seen_s == seen_s for _, seen_s in zeros])  # noqa: PLR0124 - NaN
+    zero_found = np.array([one_s == one_s for one_s in seen_s])  # noqa: PLR0124 - NaN
     return Force(raw_n, force_n, sigma_n, sure_n, zero_found, overload, saturated, felt), ForceState(
         cell, head, last_two(rate_rad_s, state.last_rad_s), zero
     )
@@ -248,7 +249,7 @@ def saturation(model: DeviceModel, samples: Samples) -> tuple[NDArray[np.bool_],
 
 def _follow_zero(
     params: ForceParams, zero: Zero, samples: Iterable[tuple[float, float, float, float, bool]], fs_hz: float
-) -> tuple[list[tuple[float, float]], Zero]:
+) -> tuple[list[float], list[float], Zero]:
     """Zero, and when it was last seen, per sample: of time, load, squared angular rate, rolled way, saturation."""
     zero_n, zero_s, highest_n, air = zero
     found = not math.isnan(zero_s)
@@ -260,20 +261,24 @@ def _follow_zero(
     # Looked up once: this is done for every sample there is.
     steady_n, free_m, still_for_s, air_s = params.steady_n, params.free_m, params.still_s, params.air_s
     trust_n, turned_rad, seen_n = params.zero_trust_n, params.turned_rad, params.zero_seen_n
-    zeros: list[tuple[float, float]] = []
+    zeros_n: list[float] = []
+    seen_s: list[float] = []
     for t, load, spin2, rolled, clipped in samples:
         if clipped:
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = Air()
         elif abs(load - mean_n) < steady_n:
             n += 1
-            mean_n += (load - mean_n) / min(n, n_most)
+            mean_n += (load - mean_n) / (n if n < n_most else n_most)
             if abs(rolled - roll_m) > free_m:
                 roll_m, rolled_s, turned = rolled, t, 0.0
             elif spin2 > turning2:
                 turned += math.sqrt(spin2) * dt_s
         else:
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = t, 1, load, rolled, t, 0.0, inf
-        still_s = min(still_s, t) if spin2 < still2 else inf
+        if spin2 >= still2:
+            still_s = inf
+        elif still_s > t:
+            still_s = t
         held = t - still_s >= still_for_s
         above_n = mean_n - zero_n
         highest_n += rise_n
@@ -285,19 +290,20 @@ def _follow_zero(
             zero_n, zero_s, turned = min(zero_n + follow * above_n, highest_n), t, 0.0
             if above_n < seen_n:
                 highest_n = zero_n
-        zeros.append((zero_n, zero_s))
+        zeros_n.append(zero_n)
+        seen_s.append(zero_s)
     air = Air(begin_s, n, mean_n, roll_m, rolled_s, turned, still_s)
-    return zeros, Zero(zero_n, zero_s, highest_n, air)
+    return zeros_n, seen_s, Zero(zero_n, zero_s, highest_n, air)
 
 
 def _applied(
     params: ForceParams,
     model: DeviceModel,
-    samples: Iterable[tuple[float, float, float, float, tuple[float, float], bool]],
+    samples: Iterable[tuple[float, float, float, float, float, float, bool]],
 ) -> list[NDArray[np.float64]]:
     """Raw force, filtered force, its standard uncertainty, and the force that is surely there, (n,) each.
 
-    Of time, cell, load of the head, load on the skin, zero with its time, and saturation. The variance of the zero, and
+    Of time, cell, load of the head, load on the skin, zero, its time, and saturation. The variance of the zero, and
     sensitivity, pitch of the handle, and what the low-pass has not followed yet.
     """
     record, gain = model.calibration, pitch_gain(params)
@@ -306,8 +312,12 @@ def _applied(
     share = sensitivity**2 + warming**2 + params.pitch_sigma**2
     zero2, drift2, rattle2 = params.zero_sigma_n**2, params.drift_n**2 / 60.0, params.rattle_sigma_n**2
     trust_n, range_n = params.zero_trust_n, model.range_n
-    applied: list[tuple[float, float, float, float]] = []
-    for t_s, cell_n, head_n, load_n, (zero_n, zero_s), clipped in samples:
+    # Lists of numbers: so many tuples would keep the garbage collector busy.
+    raws_n: list[float] = []
+    forces_n: list[float] = []
+    sigmas_n: list[float] = []
+    sures_n: list[float] = []
+    for t_s, cell_n, head_n, load_n, zero_n, zero_s, clipped in samples:
         raw_n, force_n = (cell_n - head_n - zero_n) * gain, (load_n - zero_n) * gain
         variance, sure_n = zero2 + drift2 * (t_s - zero_s), force_n
         if zero_s != zero_s:  # noqa: PLR0124 - NaN
@@ -316,5 +326,8 @@ def _applied(
             variance += rattle2
         lag_n = raw_n - force_n
         variance += lag_n * lag_n + share * (force_n * force_n)
-        applied.append((raw_n, force_n, range_n if clipped else math.sqrt(variance), sure_n))
-    return [np.array(column) for column in zip(*applied, strict=True)]
+        raws_n.append(raw_n)
+        forces_n.append(force_n)
+        sigmas_n.append(range_n if clipped else math.sqrt(variance))
+        sures_n.append(sure_n)
+    return [np.array(column) for column in (raws_n, forces_n, sigmas_n, sures_n)]
