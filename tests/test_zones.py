@@ -397,7 +397,7 @@ def test_contacts_in_a_row_at_one_place_teach_less_and_less():
     look = placing.Look(np.array([turned, face.NORTH[i], [0.0, 1.0, 0.0]]), np.zeros(3), 0.03)
     sigmas = []
     for _ in range(12):
-        belief = placing.learned(belief, placing.weigh(params, chain, belief, belief.weights, look))
+        belief = placing.learned(belief, placing.weigh(params, chain, placing.expecting(belief, belief.weights), look))
         sigmas.append(placing.turned_rad(belief, 1.0)[1])
     assert 1.1 < sigmas[1] / sigmas[-1] < 1.3, "as many independent contacts would give 1.38"
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.linalg import get_lapack_funcs
 
 from firmware_protocol.zones import PLACES, ZONES
 from roller_host.signal.face import (
@@ -91,7 +92,6 @@ _COLUMNS = np.array([[*range(_ZONES), *(_ZONES + _PER_ZONE * z + i for i in rang
 _PAIRS = _COLUMNS[:, :, np.newaxis] * _N_STATE + _COLUMNS[:, np.newaxis, :]
 """Where the covariances of these lie in the flattened matrix, (15, 11, 11): far quicker than two indices."""
 _EYE3 = np.arange(3)
-_AXES = np.concatenate([EAST, NORTH, NORMALS])
 _FARTHEST_M = 1e4
 """Standard deviation up to which a lost position can be told from a known one without rounding away the covariance."""
 _LOST_M = 0.06
@@ -106,28 +106,46 @@ _TURNS_ALONG = {"neck": 0.5, "decolletage": 0.0}
 rest over the length of the neck."""
 
 
+# What is seen of a contact: its position (3), and by how much its normal is turned to the left and upward.
+_ANGLES, _N_SEEN = slice(3, 5), 5
+
+
 def _template() -> NDArray[np.float64]:
-    """Observation matrices but for heading and pitch: two angles of the normal, three coordinates."""
-    h = np.zeros((N_PLACES, 5, _ZONES + _PER_ZONE))
+    """Observation matrices but for what heading and pitch turn the normal by."""
+    h = np.zeros((N_PLACES, _N_SEEN, _ZONES + _PER_ZONE))
     on_head = np.array([_TURNS_ALONG.get(zone, 1.0) for zone, _ in PLACES])
-    h[:, 0, _TURN] = np.cos(np.arcsin(NORMALS[:, 1])) * on_head
-    h[:, 2, _TURN] = CENTRES_M[:, 2] * on_head
-    h[:, 4, _TURN] = -CENTRES_M[:, 0] * on_head
-    h[:, 2 + _EYE3, _EYE3] = -1.0
-    h[:, 0, _ZONES] = SIGN
-    h[:, 1, _ZONES + 1] = 1.0
-    h[:, 2 + _EYE3, _ZONES + 2 + _EYE3] = 1.0
-    h[:, 2, _ZONES + 2] = SIGN
+    h[:, 0, _TURN] = CENTRES_M[:, 2] * on_head
+    h[:, 2, _TURN] = -CENTRES_M[:, 0] * on_head
+    h[:, 3, _TURN] = np.cos(np.arcsin(NORMALS[:, 1])) * on_head
+    h[:, _EYE3, _EYE3] = -1.0
+    h[:, _EYE3, _ZONES + 2 + _EYE3] = 1.0
+    h[:, 0, _ZONES + 2] = SIGN
+    h[:, 3, _ZONES] = SIGN
+    h[:, 4, _ZONES + 1] = 1.0
     return h
 
 
-_TEMPLATE = _template()
-_VARIANCES = np.concatenate([np.zeros((N_PLACES, 2)), SPREADS_M**2], axis=1)
+def _turning() -> NDArray[np.float64]:
+    """The rest of them, from rolling direction and vertical: (15 * 2 * 2, 6).
+
+    Per place two angles, for each what a unit of heading and of pitch turn it by. A heading that is too small by d
+    turns what is measured by d about the vertical.
+    """
+    rows = np.zeros((N_PLACES, 2, 2, 6))
+    rows[:, 0, 0, 3:], rows[:, 1, 0, 3:] = NORTH, -EAST
+    rows[:, 0, 1, :3], rows[:, 1, 1, :3] = -EAST, -NORTH
+    return rows.reshape(-1, 6)
+
+
+_TEMPLATE, _TURNING = _template(), _turning()
+_AXES = np.concatenate([EAST, NORTH, NORMALS])
+_VARIANCES = np.concatenate([SPREADS_M**2, np.zeros((N_PLACES, 2))], axis=1)
 """Of what is seen of a place, but for those of `_seen_variances`, (15, 5)."""
 _LOG_UNIFORM = math.log(_UNIFORM)
 _TAILS = 6.0
 """Degrees of freedom of the residuals' distribution: outliers of 3 standard deviations are no proof."""
 _T_SCALE = math.lgamma((_TAILS + 5) / 2) - math.lgamma(_TAILS / 2) - 2.5 * math.log(_TAILS * math.pi)
+(_posv,) = get_lapack_funcs(("posv",), (_VARIANCES,))
 _BORDER = 1e12
 """Lower corner of the bordered covariances, above every squared distance."""
 
@@ -156,17 +174,30 @@ class Look(NamedTuple):
     """Farthest distance from the touch-down."""
 
 
+class Expectation(NamedTuple):
+    """What is expected of a contact before it is looked at: the same for all looks at it."""
+
+    weights: NDArray[np.float64]
+    """Probabilities of the states of the sequence."""
+    bordered: NDArray[np.float64]
+    """Covariances of what is seen, with the residuals as their sixth rows, (15, 6, 6), as far as known beforehand. As
+    everywhere here, what lies above the diagonal is not used."""
+    along: NDArray[np.float64]
+    """Covariances of heading and pitch with what is seen, (15, 2, 5)."""
+    within: NDArray[np.float64]
+    """Those of heading and pitch themselves, (2, 2)."""
+    pitch: float
+
+
 class _Fit(NamedTuple):
     """How a contact fits each place."""
 
-    residual: NDArray[np.float64]
-    """(15, 5)."""
-    matrix: NDArray[np.float64]
-    """Observation matrices, (15, 5, 11)."""
-    covariance: NDArray[np.float64]
-    """Of the residuals, (15, 5, 5)."""
-    noise: NDArray[np.float64]
-    """Variances of the contact itself in that, (15, 5)."""
+    turning: NDArray[np.float64]
+    """What heading and pitch (columns) turn the normal by, (15, 2, 2)."""
+    bordered: NDArray[np.float64]
+    """Covariances and residuals as in `Expectation`."""
+    seen: NDArray[np.float64]
+    """Variances of the contact itself in that, without those of the place, (5,)."""
     log_likelihood: NDArray[np.float64]
     """(15,)."""
 
@@ -283,14 +314,30 @@ class Weighed(NamedTuple):
     fit: _Fit
 
 
-def weigh(params: PlacingParams, chain: Chain, belief: Belief, expected: NDArray[np.float64], look: Look) -> Weighed:
+def expecting(belief: Belief, weights: NDArray[np.float64]) -> Expectation:
+    """What to expect of the next contact; ``weights`` as `next_weights` gives them."""
+    mean = belief.mean.take(_COLUMNS)
+    crossed = _TEMPLATE @ belief.cov.take(_PAIRS)
+    bordered = np.full((N_PLACES, 6, 6), _BORDER)
+    bordered[:, :5, :5] = crossed @ _TEMPLATE.transpose(0, 2, 1)
+    bordered.reshape(N_PLACES, 36)[:, :35:7] += _VARIANCES
+    # Not for the heading: the frame is turned by it already.
+    bordered[:, 5, :5] = -(_TEMPLATE @ mean[:, :, np.newaxis])[:, :, 0]
+    bordered[:, 5, :3] -= CENTRES_M
+    turns = slice(_HEADING, _PITCH + 1)
+    return Expectation(
+        weights, bordered, crossed[:, :, turns].transpose(0, 2, 1), belief.cov[turns, turns], belief.mean.item(_PITCH)
+    )
+
+
+def weigh(params: PlacingParams, chain: Chain, expected: Expectation, look: Look) -> Weighed:
     """Weigh the places of a contact."""
-    fit = _fit(params, belief, look)
+    fit = _fit(params, expected, look)
     log = np.full(N_PLACES + 1, _LOG_UNIFORM)
     log[:N_PLACES] = fit.log_likelihood
     likelihood = np.exp((log - log.max()) * params.trust)
-    weights = expected * likelihood[chain.place]
-    weights /= weights.sum()
+    weights = expected.weights * likelihood[chain.place]
+    weights /= np.add.reduce(weights)
     probability = np.bincount(chain.place, weights, N_PLACES + 1).astype(np.float64, copy=False)
     return Weighed(probability, weights, fit)
 
@@ -305,10 +352,14 @@ def learned(belief: Belief, weighed: Weighed) -> Belief:
         cov = cov.copy()
         cov[_EYE3, _EYE3] += 0.05**2  # perhaps it is the position that is wrong
     elif (share := float(probability[k])) > _SURE:
-        seen = fit.matrix[k] @ cov[_COLUMNS[k]]
+        matrix = _TEMPLATE[k].copy()
+        matrix[_ANGLES, _HEADING : _PITCH + 1] = fit.turning[k]
+        seen = matrix @ cov[_COLUMNS[k]]
         # Contacts in a row at one place err alike: the n-th says an n-th of what the first did.
-        gain = np.linalg.solve(fit.covariance[k] + (repeats - 1) * np.diag(fit.noise[k]), seen).T
-        mean = mean + share * (gain @ fit.residual[k])
+        covariance = fit.bordered[k, :5, :5].copy()
+        covariance.flat[::6] += (repeats - 1) * (_VARIANCES[k] + fit.seen)
+        gain = _posv(covariance, seen, lower=True)[1].T
+        mean = mean + share * (gain @ fit.bordered[k, 5, :5])
         cov = cov - share * (gain @ seen)
         cov = (cov + cov.T) / 2
     return Belief(mean, cov, weights, k, repeats)
@@ -335,27 +386,24 @@ def drifted_sigma_deg(params: PlacingParams, sigma_deg: float, gone_s: NDArray[n
     return np.sqrt(sigma_deg**2 + (params.drift_deg**2 / 60) * gone_s + (params.rate_deg_s * gone_s) ** 2)
 
 
-def _fit(params: PlacingParams, belief: Belief, look: Look) -> _Fit:
-    # Along east, north and outward (rows) of each place: the normal, the rolling direction and the vertical.
-    along = (_AXES @ look.directions.T).reshape(3, N_PLACES, 3)
-    matrix = _TEMPLATE.copy()
-    matrix[:, :2, _PITCH] = -along[:2, :, 1].T
-    # A heading that is too small by d turns what is measured by d about the vertical.
-    matrix[:, 0, _HEADING] = along[1, :, 2]
-    matrix[:, 1, _HEADING] = -along[0, :, 2]
-    mean = belief.mean.take(_COLUMNS)
-    mean[:, _HEADING] = 0.0  # the frame is turned by it already
-    residual = -(matrix @ mean[:, :, np.newaxis])[:, :, 0]
-    east, north, outward = along[:, :, 0]
+def _fit(params: PlacingParams, expected: Expectation, look: Look) -> _Fit:
+    _, bordered, along, within, pitch = expected
+    turning = (_TURNING @ look.directions[1:].reshape(6)).reshape(N_PLACES, 2, 2)
+    east, north, outward = axes = (_AXES @ look.directions[0]).reshape(3, N_PLACES)
     across = np.sqrt(east * east + north * north)
-    angle = np.arctan2(across, outward) / np.maximum(across, 1e-9)
-    residual[:, 0] += east * angle
-    residual[:, 1] += north * angle
-    residual[:, 2:] += look.middle_m - CENTRES_M
-    covariance = matrix @ belief.cov.take(_PAIRS) @ matrix.transpose(0, 2, 1)
-    noise = _VARIANCES + _seen_variances(params, look.way_m)
-    covariance.reshape(N_PLACES, 25)[:, ::6] += noise
-    return _Fit(residual, matrix, covariance, noise, _log_likelihood(residual, covariance))
+    off = axes[:2] * (np.arctan2(across, outward) / np.maximum(across, 1e-9))
+    seen = _seen_variances(params, look.way_m)
+    bordered = bordered.copy()
+    bordered[:, 5, :3] += look.middle_m
+    bordered[:, 5, _ANGLES] += off.T - turning[:, :, 1] * pitch
+    # Heading and pitch turn the angles only. The half of what both sides have of them comes twice.
+    along = along.copy()
+    along[:, :, _ANGLES] += 0.5 * within @ turning.transpose(0, 2, 1)
+    added = turning @ along
+    bordered[:, _ANGLES, :5] += added
+    bordered[:, _ANGLES, _ANGLES] += added[:, :, _ANGLES].transpose(0, 2, 1)
+    bordered.reshape(N_PLACES, 36)[:, :35:7] += seen
+    return _Fit(turning, bordered, seen, _log_likelihood(bordered))
 
 
 def _seen_variances(params: PlacingParams, way_m: float) -> NDArray[np.float64]:
@@ -363,18 +411,15 @@ def _seen_variances(params: PlacingParams, way_m: float) -> NDArray[np.float64]:
     unfinished = max(1.0 - way_m / params.stroke_m, 0.0)
     angle = math.radians(params.normal_deg) ** 2 + (math.radians(params.early_deg) * unfinished) ** 2
     position = (params.early_m * unfinished) ** 2
-    return np.array([angle, angle, position, position, position])
+    return np.array([position, position, position, angle, angle])
 
 
-def _log_likelihood(residual: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+def _log_likelihood(bordered: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logarithms of the densities of residuals, (15,): multivariate t, because a hand now and then is held far off.
 
     Bordered by its residual r, a covariance L L' has a factor with one row more, which is the solution of L x = r: one
     factorisation gives the determinants and the squared distances.
     """
-    bordered = np.full((N_PLACES, 6, 6), _BORDER)
-    bordered[:, :5, :5] = covariance
-    bordered[:, 5, :5] = residual
     factor = np.linalg.cholesky(bordered).reshape(N_PLACES, 36)
     across = factor[:, 30:35]
     spread = np.add.reduce(np.log(factor[:, :35:7]), axis=1)

@@ -20,7 +20,7 @@ import numpy as np
 from roller_host.signal import placing
 from roller_host.signal.calibration import GRAVITY_M_S2
 from roller_host.signal.face import FaceFrame, frame_of_pose
-from roller_host.signal.placing import Belief, Look, PlacingParams
+from roller_host.signal.placing import Belief, Expectation, Look, PlacingParams
 from roller_host.signal.sequence import ELSEWHERE, Chain, GuidedPlace, chain_of
 
 if TYPE_CHECKING:
@@ -110,8 +110,10 @@ class Track(NamedTuple):
     """Number of the sample to which the belief belongs."""
     begin: _Mark | None
     """Where the contact looked at began, or the way through the air; None when samples were lost on it."""
-    expected: NDArray[np.float64]
-    """Probabilities of the sequence before this contact was looked at."""
+    axes: NDArray[np.float64]
+    """`straight` as of ``begin``, see `FaceFrame.axes`."""
+    expected: Expectation | None = None
+    """What there was to expect of the contact that began there; None in the air."""
     touched: bool = False
     """The skin was touched since the start pose."""
     i_look: int = 0
@@ -238,7 +240,7 @@ def zone_step(
     for change in [*_changes(state, flags), n]:
         while (row := _next_look(block, state)) < change:
             spans.append((row, state.shown))
-            state = _showing(_look(block, state, block.begin_i + row))
+            state = _look(block, state, block.begin_i + row)
         spans.append((change, state.shown))
         if change < n:
             state = _showing(_change(block, state, block.begin_i + change, flags[change]))
@@ -309,18 +311,19 @@ def _next_look(block: _Block, state: ZoneState) -> int:
 
 def _look(block: _Block, state: ZoneState, i: int) -> ZoneState:
     if state.pose_begin:
-        return state._replace(posed=True, track=_posed(block, state.track, state.pose_begin, i))
+        return _showing(state._replace(posed=True, track=_posed(block, state.track, state.pose_begin, i)))
     track = state.track
-    if not (track and track.begin):
+    if not (track and track.begin and track.expected):
         return state
     if track.i_look + 1 < len(LOOKS_S):
-        track = _weighed(block, track, track.begin, i)[0]
-        return state._replace(track=track._replace(i_look=track.i_look + 1))
+        track = _weighed(block, track, track.begin, track.expected, i)[0]
+        # The face stands as before.
+        shown = state.shown._replace(settled=track.settled, confidence=track.confidence)
+        return state._replace(track=track._replace(i_look=track.i_look + 1), shown=shown)
     track = _finished(block, track, track.begin, i - 1)
-    expected = placing.next_weights(block.chain, track.belief, again=True)
+    weights = placing.next_weights(block.chain, track.belief, again=True)
     # It goes on at the same place most likely: early looks would say nothing new.
-    begun = track._replace(begin=block.mark(i), i_look=len(LOOKS_S) // 2, way_m=0.0, expected=expected)
-    return state._replace(track=begun)
+    return _showing(state._replace(track=_begun(block, track, i, weights)._replace(i_look=len(LOOKS_S) // 2)))
 
 
 def _change(block: _Block, state: ZoneState, i: int, flag: int) -> ZoneState:
@@ -346,7 +349,7 @@ def _posed(block: _Block, track: Track | None, begin: _Mark, i: int) -> Track | 
         return track
     if not (track and track.touched):
         belief = placing.first_belief(block.params, block.chain)
-        return Track(pose, belief, i, block.mark(i), belief.weights)
+        return Track(pose, belief, i, block.mark(i), pose.axes())
     turned = math.remainder(pose.heading_rad - track.heading[0], 2 * math.pi)
     leaned = pose.recline_rad - track.frame.recline_rad
     if max(abs(turned), abs(leaned)) > math.radians(block.params.again_deg):
@@ -364,11 +367,18 @@ def _touched_down(block: _Block, track: Track, i: int) -> Track:
     way_m = np.einsum("ij,j->i", track.straight.axes(), way_m)
     belief = placing.travelled(block.params, track.belief, way_m, air_s, gone_s)
     again = track.touched and air_s < block.params.touch_s
-    expected = placing.next_weights(block.chain, belief, again=again) if track.touched else belief.weights
-    return track._replace(belief=belief, i=i, touched=True, begin=mark, i_look=0, way_m=0.0, expected=expected)
+    weights = placing.next_weights(block.chain, belief, again=again) if track.touched else belief.weights
+    return _begun(block, track._replace(belief=belief, i=i, touched=True), i, weights)
 
 
 _NO_WAY = np.zeros(3)
+
+
+def _begun(block: _Block, track: Track, i: int, weights: NDArray[np.float64]) -> Track:
+    """Begin a contact, with such probabilities of the sequence, at sample ``i``."""
+    expected = placing.expecting(track.belief, weights)
+    axes = track.straight.axes()
+    return track._replace(begin=block.mark(i), axes=axes, expected=expected, i_look=0, way_m=0.0)
 
 
 def _flight(begin: _Mark, end: _Mark, period_s: float) -> NDArray[np.float64]:
@@ -382,24 +392,28 @@ def _flight(begin: _Mark, end: _Mark, period_s: float) -> NDArray[np.float64]:
 
 def _finished(block: _Block, track: Track, begin: _Mark, i: int) -> Track:
     """Learn from a contact that has been seen up to sample ``i``."""
-    track, weighed = _weighed(block, track, begin, i)
+    if not track.expected:
+        return track
+    track, weighed = _weighed(block, track, begin, track.expected, i)
     belief = placing.learned(track.belief, weighed)
-    way_m = np.einsum("ij,j->i", track.straight.axes(), block.since(begin, i)[_ROLLED])
-    return track._replace(belief=placing.rolled(block.params, belief, way_m), i=i)
+    way_m = np.einsum("ij,j->i", track.axes, block.since(begin, i)[_ROLLED])
+    return track._replace(belief=placing.rolled(block.params, belief, way_m), i=i, expected=None)
 
 
-def _weighed(block: _Block, track: Track, begin: _Mark, i: int) -> tuple[Track, placing.Weighed]:
+def _weighed(
+    block: _Block, track: Track, begin: _Mark, expected: Expectation, i: int
+) -> tuple[Track, placing.Weighed]:
     """Name the place of the contact under way by what has been seen of it up to sample ``i``."""
     n = i - begin.i + 1
     seen = block.since(begin, i)
     way_m = max(track.way_m, math.hypot(*seen[_ROLLED].tolist()))
     seen[_ROLLED_SUM] -= n * begin.sums[_ROLLED]
-    axes = track.straight.axes()
+    axes = track.axes
     means = seen.reshape(-1, 3) @ axes.T / n
     directions = np.empty((3, 3))
     directions[0], directions[1], directions[2] = means[1], means[0], axes[:, 2]
     look = Look(directions, means[-1], way_m)
-    weighed = placing.weigh(block.params, block.chain, track.belief, track.expected, look)
+    weighed = placing.weigh(block.params, block.chain, expected, look)
     best = int(weighed.probability.argmax())
     confidence = weighed.probability.item(best)
     if best == ELSEWHERE or confidence < block.params.least:
