@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from roller_host.signal.estimates import Estimates, Gap, Stroke
     from roller_host.signal.timebase import Layout
 
-AT_ONCE = 4096
+AT_ONCE = 1024
 """Packets per block: some minutes, so that temporary arrays stay small."""
 
 

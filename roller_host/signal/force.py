@@ -191,18 +191,26 @@ def force_step(
     """
     felt = felt_at_axle(model, rate_rad_s, samples.acc_m_s2, fs_hz, state.last_rad_s)
     overload, saturated = saturation(model, samples)
-    cell_n, t_s, clipped = samples.cell_n.tolist(), samples.t_s.tolist(), saturated.tolist()
+    cell_n, t_s = samples.cell_n.tolist(), samples.t_s.tolist()
     head_n = (np.vecdot(felt, model.force_axis) * model.head_mass_kg).tolist()
     head_n, head = lowpass_step(params.head_hz, fs_hz, state.head, head_n, order=1)
     slow_n, cell = lowpass_step(params.low_pass_hz, fs_hz, state.cell, cell_n)
     load_n = list(map(operator.sub, slow_n, head_n))
     spin2 = np.vecdot(rate_rad_s, rate_rad_s).tolist()
     rolled_m = (samples.roll_rad * model.geometry.roller_radius_m).tolist()
-    followed = zip(t_s, load_n, spin2, rolled_m, clipped, strict=True)
-    zero_n, seen_s, zero = _follow_zero(params, state.zero, followed, fs_hz)
-    applied = _applied(params, model, zip(t_s, cell_n, head_n, load_n, zero_n, seen_s, clipped, strict=True))
-    raw_n, force_n, sigma_n, sure_n = applied
-    zero_found = np.array([one_s == one_s for one_s in seen_s])  # noqa: PLR0124 - NaN
+    followed = zip(t_s, load_n, spin2, rolled_m, saturated.tolist(), strict=True)
+    zeros_n, seen_s, zero = _follow_zero(params, state.zero, followed, fs_hz)
+    zero_n, zero_s = np.array(zeros_n), np.array(seen_s)
+    gain = pitch_gain(params)
+    raw_n = (samples.cell_n - np.array(head_n) - zero_n) * gain
+    force_n = (np.array(load_n) - zero_n) * gain
+    variance = _variance(params, model, samples.t_s - zero_s, force_n, raw_n - force_n)
+    zero_found, sure_n = zero_s == zero_s, force_n  # noqa: PLR0124 - NaN
+    if math.isnan(seen_s[0]):
+        variance[~zero_found] += UNKNOWN_ZERO_N**2
+        sure_n = np.where(zero_found, force_n, force_n - 2 * UNKNOWN_ZERO_N)
+    sigma_n = np.sqrt(variance)
+    np.copyto(sigma_n, model.range_n, where=saturated)
     return Force(raw_n, force_n, sigma_n, sure_n, zero_found, overload, saturated, felt), ForceState(
         cell, head, last_two(rate_rad_s, state.last_rad_s), zero
     )
@@ -296,38 +304,25 @@ def _follow_zero(
     return zeros_n, seen_s, Zero(zero_n, zero_s, highest_n, air)
 
 
-def _applied(
+def _variance(
     params: ForceParams,
     model: DeviceModel,
-    samples: Iterable[tuple[float, float, float, float, float, float, bool]],
-) -> list[NDArray[np.float64]]:
-    """Raw force, filtered force, its standard uncertainty, and the force that is surely there, (n,) each.
+    since_s: NDArray[np.float64],
+    force_n: NDArray[np.float64],
+    lag_n: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Squared standard uncertainty of the force, but for that of a zero not found yet, N2, (n,).
 
-    Of time, cell, load of the head, load on the skin, zero, its time, and saturation. The variance of the zero, and
-    sensitivity, pitch of the handle, and what the low-pass has not followed yet.
+    The variance of the zero, ``since_s`` ago (NaN before it was found) seen, and sensitivity, pitch of the handle, and
+    ``lag_n``, what the low-pass has not followed yet.
     """
-    record, gain = model.calibration, pitch_gain(params)
+    record = model.calibration
     sensitivity = params.sensitivity_sigma if record.flags & 1 else params.nominal_sigma
     warming = record.tempco_ppm_k * 1e-6 * _WARMING_K
     share = sensitivity**2 + warming**2 + params.pitch_sigma**2
-    zero2, drift2, rattle2 = params.zero_sigma_n**2, params.drift_n**2 / 60.0, params.rattle_sigma_n**2
-    trust_n, range_n = params.zero_trust_n, model.range_n
-    # Lists of numbers: so many tuples would keep the garbage collector busy.
-    raws_n: list[float] = []
-    forces_n: list[float] = []
-    sigmas_n: list[float] = []
-    sures_n: list[float] = []
-    for t_s, cell_n, head_n, load_n, zero_n, zero_s, clipped in samples:
-        raw_n, force_n = (cell_n - head_n - zero_n) * gain, (load_n - zero_n) * gain
-        variance, sure_n = zero2 + drift2 * (t_s - zero_s), force_n
-        if zero_s != zero_s:  # noqa: PLR0124 - NaN
-            variance, sure_n = UNKNOWN_ZERO_N**2, force_n - 2 * UNKNOWN_ZERO_N
-        if force_n > trust_n:
-            variance += rattle2
-        lag_n = raw_n - force_n
-        variance += lag_n * lag_n + share * (force_n * force_n)
-        raws_n.append(raw_n)
-        forces_n.append(force_n)
-        sigmas_n.append(range_n if clipped else math.sqrt(variance))
-        sures_n.append(sure_n)
-    return [np.array(column) for column in (raws_n, forces_n, sigmas_n, sures_n)]
+    variance = params.zero_sigma_n**2 + (params.drift_n**2 / 60.0) * since_s
+    if since_s[0] != since_s[0]:  # noqa: PLR0124 - NaN
+        np.copyto(variance, 0.0, where=np.isnan(since_s))
+    variance += params.rattle_sigma_n**2 * (force_n > params.zero_trust_n)
+    variance += lag_n * lag_n + share * (force_n * force_n)
+    return variance

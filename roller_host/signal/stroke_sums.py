@@ -130,11 +130,11 @@ def summed_up(
 ) -> Stroke:
     """Sum up one stroke."""
     begin_s, end_s = ends_s
-    inner = rows.part(*moved)
+    inner = slice(moved[0], moved[1] + 1)
     zone, side = place_at(where[0])
-    way_m = abs(float(inner.way_m[-1] - inner.way_m[0]))
+    way_m = abs(rows.way_m.item(moved[1]) - rows.way_m.item(moved[0]))
     t_s, force_n = _pressed(rows, moved, ends_s, path, pitch_gain)
-    speeds = np.abs(inner.way_m[1:] - inner.way_m[:-1]) / (inner.t_s[1:] - inner.t_s[:-1])
+    speeds = np.abs(rows.way_m[inner][1:] - rows.way_m[inner][:-1]) / (rows.t_s[inner][1:] - rows.t_s[inner][:-1])
     stroke = Stroke(
         begin_s=begin_s,
         end_s=end_s,
@@ -146,11 +146,11 @@ def summed_up(
         confidence=math.nan,
         outward_deg=math.nan,
         speed_m_s=way_m / max(end_s - begin_s, 1e-3),
-        speed_peak_m_s=float(speeds.max()),
+        speed_peak_m_s=float(np.maximum.reduce(speeds)),
         force_n=_mean(force_n),
         force_peak_n=peak_n(t_s, force_n),
-        force_sigma_n=_mean(inner.force_sigma_n),
-        in_band_ratio=_mean(inner.in_band),
+        force_sigma_n=_mean(rows.force_sigma_n[inner]),
+        in_band_ratio=_mean(rows.in_band[inner]),
         zone=zone,
         side=side,
         zone_confidence=where[1],

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _MARGIN = 4  # samples around a stroke that its regression may use
+_ACROSS = np.cross(np.eye(3), np.eye(3)[:, np.newaxis]).reshape(3, 9)
+"""Times a vector: the matrix that takes other vectors (rows) to their cross products with it."""
 
 
 class StrokeState(NamedTuple):
@@ -358,10 +360,11 @@ class _Cutter:
     def _gather(self, rows: Rows, span: tuple[int, int], moved: tuple[int, int], place: int) -> Evidence:
         model, (begin, end) = self._model, moved
         first = max(begin - _MARGIN, span[0] if self._lifted else 0)
-        near = rows.part(first, end + _MARGIN)
+        near = slice(first, end + _MARGIN + 1)
+        rate, axes = rows.rate_rad_s[near], rows.axes[near]
         # As it integrates whole periods, the orientation is half a period ahead: turned back.
-        axes = near.axes - np.cross(near.axes, near.rate_rad_s[:, np.newaxis] / (2 * self._fs_hz))
-        passage = Passage(near.path_m, near.rate_rad_s, near.acc_m_s2, axes, near.up)
+        axes = axes - np.matmul(axes, (rate @ _ACROSS).reshape(-1, 3, 3)) / (2 * self._fs_hz)
+        passage = Passage(rows.path_m[near], rate, rows.acc_m_s2[near], axes, rows.up[near])
         lever_m = model.lever_along_m
         said = gather(self._params.grip, passage, (begin - first, end - first), lever_m, self._fs_hz)
         radius_m = model.geometry.roller_radius_m
