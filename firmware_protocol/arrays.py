@@ -67,15 +67,13 @@ _UNIFORM = {stream_id: _uniform_code(stream_id) for stream_id in codec.STREAM_FI
 def _read_samples(stream_id: int, payload: bytes, start: int, count: int) -> NDArray[np.int32]:
     n_channels = len(codec.STREAM_FIELDS[stream_id])
     if code := _UNIFORM[stream_id]:
-        return np.frombuffer(payload, code, count * n_channels, start).reshape(count, n_channels).astype(np.int32)
+        return np.ndarray((count, n_channels), code, payload, start).astype(np.int32)
     dtype = _DTYPES[stream_id]
     if dtype is not None:
         records = np.frombuffer(payload, dtype, count, start)
         return np.stack([records[name].astype(np.int32) for name in dtype.names or ()], axis=1)
-    # The upper three of four bytes: the shift down brings the sign along.
-    octets = np.zeros((count, n_channels, 4), np.uint8)
-    octets[:, :, 1:] = np.frombuffer(payload, np.uint8, 3 * n_channels * count, start).reshape(count, n_channels, 3)
-    return octets.view("<i4")[:, :, 0] >> 8
+    # The upper three of four bytes, whose first is still the one before: the shift down drops that and brings the sign.
+    return np.ndarray((count, n_channels), "<i4", payload, start - 1, (3 * n_channels, 3)) >> 8
 
 
 def decode_packet(payload: bytes, sizes: Mapping[int, int] | None = None) -> Packet:

@@ -247,14 +247,17 @@ class Pipeline:
         totals.duration_s = float(estimates.t_s[-1])
         totals.cues += len(estimates.cues)
         totals.strokes.extend(estimates.strokes)
-        columns = estimates.contact.tolist(), estimates.force_n.tolist(), estimates.places
-        for touches, force_n, i_place in zip(*columns, strict=True):
+        contact = estimates.contact.tolist()
+        if True not in contact:
+            return
+        for touches, force_n, i_place in zip(contact, estimates.force_n.tolist(), estimates.places, strict=True):
             if not touches:
                 continue
             # One by one: a sum over blocks would depend on where they end.
             totals.contact_samples += 1
             totals.force_sum_n += force_n
-            totals.force_peak_n = max(totals.force_peak_n, force_n)
+            if force_n > totals.force_peak_n:
+                totals.force_peak_n = force_n
             if i_place >= 0:
                 place = PLACES[i_place]
                 totals.contact_s_by_place[place] = totals.contact_s_by_place.get(place, 0.0) + period_s

@@ -145,6 +145,9 @@ class _Track(NamedTuple):
     """Shape (n,), of the IMU (n, 6); those of the encoder unwrapped."""
 
 
+_NONE = _Track()
+
+
 class AlignState(NamedTuple):
     """Memory between packets: samples that wait until the slower streams have caught up."""
 
@@ -194,22 +197,22 @@ def align_step(model: DeviceModel, state: AlignState, blocks: list[RawBlock]) ->
         Memory for the next packet.
     """
     state = _take(state, blocks)
-    imu, roll = state.imu, state.roll
-    raw = FORCE_RAW in model.streams
-    force = state.force_raw if raw else state.force
-    partners = [roll, force] if model.has_encoder else [force]
-    if not (len(imu.t_s) and all(len(track.t_s) for track in partners)):
+    imu, roll, force_raw, force = state
+    has_encoder, raw = model.has_encoder, FORCE_RAW in model.streams
+    if raw:
+        force = force_raw
+    partners = [roll.t_s, force.t_s] if has_encoder else [force.t_s]
+    if not (len(imu.t_s) and all(map(len, partners))):
         return _calibrated(model, imu, slice(0, 0), roll, force), hold_step(state, [])
-    begin = imu.t_s.searchsorted(max(track.t_s[0] for track in partners))
-    end = max(imu.t_s.searchsorted(min(track.t_s[-1] for track in partners), side="right"), begin)
-    done = slice(int(begin), int(end))
-    samples = _calibrated(model, imu, done, roll, force)
+    begin = int(imu.t_s.searchsorted(max([t_s.item(0) for t_s in partners])))
+    end = max(int(imu.t_s.searchsorted(min([t_s.item(-1) for t_s in partners]), "right")), begin)
+    samples = _calibrated(model, imu, slice(begin, end), roll, force)
     force = _tail(force, samples.t_s)
     left = AlignState(
         imu=_Track(imu.t_s[end:], imu.counts[end:]),
-        roll=_tail(roll, samples.t_s) if model.has_encoder else _Track(),
-        force_raw=force if raw else _Track(),
-        force=_Track() if raw else force,
+        roll=_tail(roll, samples.t_s) if has_encoder else _NONE,
+        force_raw=force if raw else _NONE,
+        force=_NONE if raw else force,
     )
     return samples, left
 
@@ -232,6 +235,8 @@ def _take(state: AlignState, blocks: list[RawBlock]) -> AlignState:
 
 
 def _append(track: _Track, t_s: NDArray[np.float64], counts: NDArray[np.int32 | np.int64]) -> _Track:
+    if not len(track.t_s):
+        return _Track(t_s, counts)
     return _Track(np.concatenate([track.t_s, t_s]), np.concatenate([track.counts, counts]))
 
 
@@ -261,14 +266,14 @@ def _calibrated(model: DeviceModel, imu: _Track, done: slice, roll: _Track, forc
     else:
         cell_n = cell * FORCE_N_PER_COUNT
     gyro, acc = counts[:, :3] * model.gyro_rad_s_per_count, counts[:, 3:] * model.acc_m_s2_per_count
-    return Samples(t_s, np.asarray(gyro, np.float64), np.asarray(acc, np.float64), roll_rad, cell_n)
+    return Samples(t_s, gyro, acc, roll_rad, cell_n)
 
 
 def _tail(track: _Track, t_s: NDArray[np.float64]) -> _Track:
     """Keep what later samples may still need: from the last point at or before the newest finished sample."""
     if not len(t_s):
         return track
-    keep = max(int(track.t_s.searchsorted(t_s[-1], side="right")) - 1, 0)
+    keep = max(int(track.t_s.searchsorted(t_s.item(-1), "right")) - 1, 0)
     return _Track(track.t_s[keep:], track.counts[keep:])
 
 

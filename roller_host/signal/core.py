@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -45,16 +45,15 @@ class SignalParams:
     """Routine that the person has been asked to follow, as `sequence.guided` makes it; empty: free-hand."""
 
 
-@dataclass(frozen=True)
-class SignalState:
+class SignalState(NamedTuple):
     """Memory of the whole core between blocks."""
 
     orientation: Mapping[str, Any] | None = None
-    force: ForceState = field(default_factory=ForceState)
-    comfort: ComfortState = field(default_factory=ComfortState)
-    strokes: StrokeState = field(default_factory=StrokeState)
-    inertial: InertialState = field(default_factory=InertialState)
-    zones: ZoneState = field(default_factory=ZoneState)
+    force: ForceState = ForceState()
+    comfort: ComfortState = ComfortState()
+    strokes: StrokeState = StrokeState()
+    inertial: InertialState = InertialState()
+    zones: ZoneState = ZoneState()
 
 
 SHORT_GAP_S = 0.3
@@ -74,8 +73,7 @@ def after_gap(state: SignalState, period_s: float, gap_s: float) -> SignalState:
         Length of the gap, s. After more than `SHORT_GAP_S` the orientation starts anew, and with it the heading of
         the face: places are unknown until the next start pose.
     """
-    state = replace(
-        state,
+    state = state._replace(
         force=force_after_gap(state.force),
         comfort=ComfortState(level=Comfort.STALE),
         strokes=strokes_after_gap(state.strokes),
@@ -84,7 +82,7 @@ def after_gap(state: SignalState, period_s: float, gap_s: float) -> SignalState:
     )
     if gap_s <= SHORT_GAP_S or state.orientation is None:
         return state
-    return replace(state, orientation=restart(state.orientation, period_s), zones=ZoneState())
+    return state._replace(orientation=restart(state.orientation, period_s), zones=ZoneState())
 
 
 def signal_step(
@@ -180,6 +178,9 @@ def _comfort(
     params: SignalParams, state: ComfortState, felt: Felt, places: list[int]
 ) -> tuple[list[Comfort], list[Cue], ComfortState]:
     """Run the comfort states with the thresholds of each sample's place."""
+    if places.count(places[0]) == len(places):
+        zone, side = place_at(places[0])
+        return comfort_step(params.comfort, state, felt, (zone, side, band_of(params.bands, zone, side)))
     comfort: list[Comfort] = []
     cues: list[Cue] = []
     begin = 0
@@ -187,8 +188,7 @@ def _comfort(
         end = begin + len(list(run))
         zone, side = place_at(place)
         where = zone, side, band_of(params.bands, zone, side)
-        part = felt.part(begin, end) if end - begin < len(places) else felt
-        levels, changes, state = comfort_step(params.comfort, state, part, where)
+        levels, changes, state = comfort_step(params.comfort, state, felt.part(begin, end), where)
         comfort += levels
         cues += changes
         begin = end
