@@ -211,31 +211,32 @@ class Pipeline:
 
     def _measure_rate(self, packet: Packet, blocks: list[RawBlock]) -> None:
         """Count IMU samples against device time, leaving out what a gap hides."""
-        for block in blocks:
-            if block.stream_id != IMU6 or not len(block.t_s):
+        for stream_id, t_s, _ in blocks:
+            if stream_id != IMU6 or not len(t_s):
                 continue
-            begin_s = block.t_s[0] if self._last_imu_s is None else self._last_imu_s
-            self.totals.imu_samples += len(block.t_s) - (self._last_imu_s is None)
-            self.totals.imu_span_s += float(block.t_s[-1] - begin_s)
-            if self._period_s is None and self._last_imu_s is not None and block.t_s[0] > self._last_imu_s:
+            first_s, newest_s, last_s = t_s.item(0), t_s.item(-1), self._last_imu_s
+            self.totals.imu_samples += len(t_s) - (last_s is None)
+            self.totals.imu_span_s += newest_s - (first_s if last_s is None else last_s)
+            if self._period_s is None and last_s is not None and first_s > last_s:
                 # A block of one sample states no period: then it is the time since the sample before.
-                self._period_s = float(block.t_s[0]) - self._last_imu_s
-            self._last_imu_s = float(block.t_s[-1])
+                self._period_s = first_s - last_s
+            self._last_imu_s = newest_s
         if self._period_s is None:
             periods = [b.period_us for b in packet.blocks if b.stream_id == IMU6 and b.period_us]
             self._period_s = periods[0] * 1e-6 if periods else None
 
     def _expect(self, blocks: list[RawBlock]) -> None:
         """Wait for the streams that were asked for; after `PATIENCE_S` without one, go on without it."""
-        for block in blocks:
-            if len(block.t_s):
-                self._seen_s[block.stream_id] = float(block.t_s[-1])
+        seen_s = self._seen_s
+        for stream_id, t_s, _ in blocks:
+            if len(t_s):
+                seen_s[stream_id] = t_s.item(-1)
                 if self._begin_s is None:
-                    self._begin_s = float(block.t_s[0])
+                    self._begin_s = t_s.item(0)
         if self._begin_s is None:
             return
-        late_s = max(self._seen_s.values()) - PATIENCE_S
-        streams = frozenset([stream_id for stream_id, t_s in self._seen_s.items() if t_s > late_s])
+        late_s = max(seen_s.values()) - PATIENCE_S
+        streams = frozenset([stream_id for stream_id, newest_s in seen_s.items() if newest_s > late_s])
         if late_s < self._begin_s:
             streams |= self._wanted
         if streams != self.model.streams:

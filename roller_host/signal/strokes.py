@@ -136,9 +136,11 @@ def stroke_step(
     state = cutter.run(contact, state, followed)
     speed, direction = np.array(speeds), np.full(len(speeds), np.nan)
     if max(map(abs, speeds)) > params.moving_m_s:
-        skew, pitch = (np.full(len(speed), tangent) for tangent in before)
-        for row, grip in cutter.changes:
-            skew[row:], pitch[row:] = _held(params, grip)
+        skew, pitch = before
+        if cutter.changes:
+            skew, pitch = (np.full(len(speed), tangent) for tangent in before)
+            for row, grip in cutter.changes:
+                skew[row:], pitch[row:] = _held(params, grip)
         np.copyto(direction, _angle_deg(rows, skew, pitch, np.sign(speed)), where=np.abs(speed) > params.moving_m_s)
     return Detected(Motion(speed, direction), cutter.strokes, cutter.evidence), state
 
@@ -242,7 +244,7 @@ def _held(params: StrokeParams, grip: GripState) -> tuple[float, float]:
 
 
 def _angle_deg(
-    rows: Rows, skew: NDArray[np.float64], pitch: NDArray[np.float64], sense: NDArray[np.float64]
+    rows: Rows, skew: NDArray[np.float64] | float, pitch: NDArray[np.float64] | float, sense: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Direction of motion in the tangent plane from face-up, toward the person's left."""
     along, forward, out = np.matmul(rows.up[:, np.newaxis], rows.axes)[:, 0].T

@@ -323,7 +323,7 @@ def _look(block: _Block, state: ZoneState, i: int) -> ZoneState:
     track = _finished(block, track, track.begin, i - 1)
     weights = placing.next_weights(block.chain, track.belief, again=True)
     # It goes on at the same place most likely: early looks would say nothing new.
-    return _showing(state._replace(track=_begun(block, track, i, weights)._replace(i_look=len(LOOKS_S) // 2)))
+    return _showing(state._replace(track=_begun(track, block.mark(i), weights, len(LOOKS_S) // 2)))
 
 
 def _change(block: _Block, state: ZoneState, i: int, flag: int) -> ZoneState:
@@ -368,17 +368,16 @@ def _touched_down(block: _Block, track: Track, i: int) -> Track:
     belief = placing.travelled(block.params, track.belief, way_m, air_s, gone_s)
     again = track.touched and air_s < block.params.touch_s
     weights = placing.next_weights(block.chain, belief, again=again) if track.touched else belief.weights
-    return _begun(block, track._replace(belief=belief, i=i, touched=True), i, weights)
+    return _begun(track._replace(belief=belief, i=i, touched=True), mark, weights)
 
 
 _NO_WAY = np.zeros(3)
 
 
-def _begun(block: _Block, track: Track, i: int, weights: NDArray[np.float64]) -> Track:
-    """Begin a contact, with such probabilities of the sequence, at sample ``i``."""
+def _begun(track: Track, begin: _Mark, weights: NDArray[np.float64], i_look: int = 0) -> Track:
+    """Begin a contact, with such probabilities of the sequence."""
     expected = placing.expecting(track.belief, weights)
-    axes = track.straight.axes()
-    return track._replace(begin=block.mark(i), axes=axes, expected=expected, i_look=0, way_m=0.0)
+    return track._replace(begin=begin, axes=track.straight.axes(), expected=expected, i_look=i_look, way_m=0.0)
 
 
 def _flight(begin: _Mark, end: _Mark, period_s: float) -> NDArray[np.float64]:
