@@ -394,7 +394,7 @@ def test_contacts_in_a_row_at_one_place_teach_less_and_less():
     belief = placing.first_belief(params, chain)
     belief = belief._replace(mean=np.r_[face.CENTRES_M[i], belief.mean[3:]])
     turned = np.cos(0.1) * face.NORMALS[i] + np.sin(0.1) * face.EAST[i]
-    look = placing.Look(np.array([turned, face.NORTH[i], [0.0, 1.0, 0.0]]), np.zeros(3), 0.03)
+    look = placing.Look(np.array([[turned, face.NORTH[i], [0.0, 1.0, 0.0]]]), np.zeros((1, 3)), [0.03])
     sigmas = []
     for _ in range(12):
         belief = placing.learned(belief, placing.weigh(params, chain, placing.expecting(belief, belief.weights), look))

@@ -164,13 +164,13 @@ class Belief(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What is seen of a contact so far, face frame."""
+    """What is seen of a contact so far, at each of n looks, face frame."""
 
     directions: NDArray[np.float64]
-    """Mean normal, mean rolling direction and the world's vertical as rows, (3, 3)."""
+    """Mean normal, mean rolling direction and the world's vertical as rows, (n, 3, 3)."""
     middle_m: NDArray[np.float64]
-    """Mean position since the touch-down, from there, (3,)."""
-    way_m: float
+    """Mean position since the touch-down, from there, (n, 3)."""
+    way_m: list[float]
     """Farthest distance from the touch-down."""
 
 
@@ -190,16 +190,16 @@ class Expectation(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """How a contact fits each place."""
+    """How a contact fits each place, at each of n looks."""
 
     turning: NDArray[np.float64]
-    """What heading and pitch (columns) turn the normal by, (15, 2, 2)."""
+    """What heading and pitch (columns) turn the normal by, (n, 15, 2, 2)."""
     bordered: NDArray[np.float64]
-    """Covariances and residuals as in `Expectation`."""
+    """Covariances and residuals as in `Expectation`, (n, 15, 6, 6)."""
     seen: NDArray[np.float64]
-    """Variances of the contact itself in that, without those of the place, (5,)."""
+    """Variances of the contact itself in that, without those of the place, (n, 5)."""
     log_likelihood: NDArray[np.float64]
-    """(15,)."""
+    """(n, 15)."""
 
 
 def first_belief(params: PlacingParams, chain: Chain) -> Belief:
@@ -305,12 +305,12 @@ def next_weights(chain: Chain, belief: Belief, *, again: bool) -> NDArray[np.flo
 
 
 class Weighed(NamedTuple):
-    """The places of a contact weighed."""
+    """The places of a contact weighed, at each of n looks."""
 
     probability: NDArray[np.float64]
-    """Of each place, then of being elsewhere, (16,)."""
+    """Of each place, then of being elsewhere, (n, 16)."""
     weights: NDArray[np.float64]
-    """Of the states of the sequence."""
+    """Of the states of the sequence, (n, n_states)."""
     fit: _Fit
 
 
@@ -331,21 +331,21 @@ def expecting(belief: Belief, weights: NDArray[np.float64]) -> Expectation:
 
 
 def weigh(params: PlacingParams, chain: Chain, expected: Expectation, look: Look) -> Weighed:
-    """Weigh the places of a contact."""
+    """Weigh the places of a contact, at each look as if there were no others."""
     fit = _fit(params, expected, look)
-    log = np.full(N_PLACES + 1, _LOG_UNIFORM)
-    log[:N_PLACES] = fit.log_likelihood
-    likelihood = np.exp((log - log.max()) * params.trust)
-    weights = expected.weights * likelihood[chain.place]
-    weights /= np.add.reduce(weights)
-    probability = np.bincount(chain.place, weights, N_PLACES + 1).astype(np.float64, copy=False)
+    log = np.full((len(look.way_m), N_PLACES + 1), _LOG_UNIFORM)
+    log[:, :N_PLACES] = fit.log_likelihood
+    likelihood = np.exp((log - np.maximum.reduce(log, axis=1)[:, np.newaxis]) * params.trust)
+    weights = expected.weights * likelihood.take(chain.place, axis=1)
+    weights /= np.add.reduce(weights, axis=1)[:, np.newaxis]
+    probability = np.array([np.bincount(chain.place, row, N_PLACES + 1) for row in weights])
     return Weighed(probability, weights, fit)
 
 
 def learned(belief: Belief, weighed: Weighed) -> Belief:
-    """Belief after a contact."""
-    probability, weights, fit = weighed
-    k = int(np.argmax(probability))
+    """Belief after a contact, from the last look at it."""
+    probability, weights, fit = weighed.probability[-1], weighed.weights[-1], weighed.fit
+    k = int(probability.argmax())
     mean, cov, _, place, repeats = belief
     repeats = repeats + 1 if k == place else 1
     if k == ELSEWHERE:
@@ -353,13 +353,13 @@ def learned(belief: Belief, weighed: Weighed) -> Belief:
         cov[_EYE3, _EYE3] += 0.05**2  # perhaps it is the position that is wrong
     elif (share := float(probability[k])) > _SURE:
         matrix = _TEMPLATE[k].copy()
-        matrix[_ANGLES, _HEADING : _PITCH + 1] = fit.turning[k]
+        matrix[_ANGLES, _HEADING : _PITCH + 1] = fit.turning[-1, k]
         seen = matrix @ cov[_COLUMNS[k]]
         # Contacts in a row at one place err alike: the n-th says an n-th of what the first did.
-        covariance = fit.bordered[k, :5, :5].copy()
-        covariance.flat[::6] += (repeats - 1) * (_VARIANCES[k] + fit.seen)
+        covariance = fit.bordered[-1, k, :5, :5].copy()
+        covariance.flat[::6] += (repeats - 1) * (_VARIANCES[k] + fit.seen[-1])
         gain = _posv(covariance, seen, lower=True)[1].T
-        mean = mean + share * (gain @ fit.bordered[k, 5, :5])
+        mean = mean + share * (gain @ fit.bordered[-1, k, 5, :5])
         cov = cov - share * (gain @ seen)
         cov = (cov + cov.T) / 2
     return Belief(mean, cov, weights, k, repeats)
@@ -387,40 +387,41 @@ def drifted_sigma_deg(params: PlacingParams, sigma_deg: float, gone_s: NDArray[n
 
 
 def _fit(params: PlacingParams, expected: Expectation, look: Look) -> _Fit:
-    _, bordered, along, within, pitch = expected
-    turning = (_TURNING @ look.directions[1:].reshape(6)).reshape(N_PLACES, 2, 2)
-    east, north, outward = axes = (_AXES @ look.directions[0]).reshape(3, N_PLACES)
+    n = len(look.way_m)
+    turning = (_TURNING @ look.directions[:, 1:].reshape(n, 6, 1)).reshape(n, N_PLACES, 2, 2)
+    axes = (_AXES @ look.directions[:, 0, :, np.newaxis]).reshape(n, 3, N_PLACES)
+    east, north, outward = axes[:, 0], axes[:, 1], axes[:, 2]
     across = np.sqrt(east * east + north * north)
-    off = axes[:2] * (np.arctan2(across, outward) / np.maximum(across, 1e-9))
-    seen = _seen_variances(params, look.way_m)
-    bordered = bordered.copy()
-    bordered[:, 5, :3] += look.middle_m
-    bordered[:, 5, _ANGLES] += off.T - turning[:, :, 1] * pitch
+    off = axes[:, :2] * (np.arctan2(across, outward) / np.maximum(across, 1e-9))[:, np.newaxis]
+    seen = np.array([_seen_variances(params, way_m) for way_m in look.way_m])
+    bordered, along = np.empty((n, N_PLACES, 6, 6)), np.empty((n, N_PLACES, 2, 5))
+    bordered[:], along[:] = expected.bordered, expected.along
+    bordered[:, :, 5, :3] += look.middle_m[:, np.newaxis]
+    bordered[:, :, 5, _ANGLES] += off.transpose(0, 2, 1) - turning[:, :, :, 1] * expected.pitch
     # Heading and pitch turn the angles only. The half of what both sides have of them comes twice.
-    along = along.copy()
-    along[:, :, _ANGLES] += 0.5 * within @ turning.transpose(0, 2, 1)
+    along[:, :, :, _ANGLES] += 0.5 * expected.within @ turning.transpose(0, 1, 3, 2)
     added = turning @ along
-    bordered[:, _ANGLES, :5] += added
-    bordered[:, _ANGLES, _ANGLES] += added[:, :, _ANGLES].transpose(0, 2, 1)
-    bordered.reshape(N_PLACES, 36)[:, :35:7] += seen
+    bordered[:, :, _ANGLES, :5] += added
+    bordered[:, :, _ANGLES, _ANGLES] += added[:, :, :, _ANGLES].transpose(0, 1, 3, 2)
+    bordered.reshape(n, N_PLACES, 36)[:, :, :35:7] += seen[:, np.newaxis]
     return _Fit(turning, bordered, seen, _log_likelihood(bordered))
 
 
-def _seen_variances(params: PlacingParams, way_m: float) -> NDArray[np.float64]:
+def _seen_variances(params: PlacingParams, way_m: float) -> list[float]:
     """Variances by which a contact looked at after a way differs from its place, (5,)."""
     unfinished = max(1.0 - way_m / params.stroke_m, 0.0)
     angle = math.radians(params.normal_deg) ** 2 + (math.radians(params.early_deg) * unfinished) ** 2
     position = (params.early_m * unfinished) ** 2
-    return np.array([position, position, position, angle, angle])
+    return [position, position, position, angle, angle]
 
 
 def _log_likelihood(bordered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithms of the densities of residuals, (15,): multivariate t, because a hand now and then is held far off.
+    """Logarithms of the densities of residuals, (n, 15): multivariate t, because a hand now and then is held far off.
 
     Bordered by its residual r, a covariance L L' has a factor with one row more, which is the solution of L x = r: one
     factorisation gives the determinants and the squared distances.
     """
-    factor = np.linalg.cholesky(bordered).reshape(N_PLACES, 36)
-    across = factor[:, 30:35]
-    spread = np.add.reduce(np.log(factor[:, :35:7]), axis=1)
+    factor = np.linalg.cholesky(bordered).reshape(-1, N_PLACES, 36)
+    across = factor[:, :, 30:35]
+    spread = np.add.reduce(np.log(factor[:, :, :35:7]), axis=2)
     return _T_SCALE - (_TAILS + 5) / 2 * np.log1p(np.vecdot(across, across) / _TAILS) - spread

@@ -240,7 +240,8 @@ def zone_step(
     for change in [*_changes(state, flags), n]:
         while (row := _next_look(block, state)) < change:
             spans.append((row, state.shown))
-            state = _look(block, state, block.begin_i + row)
+            shown, state = _look(block, state, row, change)
+            spans += shown
         spans.append((change, state.shown))
         if change < n:
             state = _showing(_change(block, state, block.begin_i + change, flags[change]))
@@ -309,21 +310,29 @@ def _next_look(block: _Block, state: ZoneState) -> int:
     return sys.maxsize
 
 
-def _look(block: _Block, state: ZoneState, i: int) -> ZoneState:
+def _look(block: _Block, state: ZoneState, row: int, end: int) -> tuple[list[tuple[int, _Shown]], ZoneState]:
+    """Take the look that is due at a row, and all others at the same contact before row ``end``.
+
+    Returns up to which rows things were shown between these looks, and the state after them.
+    """
+    i, track = block.begin_i + row, state.track
     if state.pose_begin:
-        return _showing(state._replace(posed=True, track=_posed(block, state.track, state.pose_begin, i)))
-    track = state.track
+        return [], _showing(state._replace(posed=True, track=_posed(block, track, state.pose_begin, i)))
     if not (track and track.begin and track.expected):
-        return state
+        return [], state
     if track.i_look + 1 < len(LOOKS_S):
-        track = _weighed(block, track, track.begin, track.expected, i)[0]
+        first = track.begin.i - block.begin_i
+        rows = [first + round(after_s / block.period_s) for after_s in LOOKS_S[track.i_look : -1]]
+        rows = [row for row in rows if row < end]
+        named, _ = _weighed(block, track, track.begin, track.expected, [block.begin_i + row for row in rows])
         # The face stands as before.
-        shown = state.shown._replace(settled=track.settled, confidence=track.confidence)
-        return state._replace(track=track._replace(i_look=track.i_look + 1), shown=shown)
+        shown = [state.shown._replace(settled=one.settled, confidence=one.confidence) for one in named]
+        track = named[-1]._replace(i_look=track.i_look + len(rows))
+        return list(zip(rows[1:], shown, strict=False)), state._replace(track=track, shown=shown[-1])
     track = _finished(block, track, track.begin, i - 1)
     weights = placing.next_weights(block.chain, track.belief, again=True)
     # It goes on at the same place most likely: early looks would say nothing new.
-    return _showing(state._replace(track=_begun(track, block.mark(i), weights, len(LOOKS_S) // 2)))
+    return [], _showing(state._replace(track=_begun(track, block.mark(i), weights, len(LOOKS_S) // 2)))
 
 
 def _change(block: _Block, state: ZoneState, i: int, flag: int) -> ZoneState:
@@ -393,31 +402,34 @@ def _finished(block: _Block, track: Track, begin: _Mark, i: int) -> Track:
     """Learn from a contact that has been seen up to sample ``i``."""
     if not track.expected:
         return track
-    track, weighed = _weighed(block, track, begin, track.expected, i)
+    (track,), weighed = _weighed(block, track, begin, track.expected, [i])
     belief = placing.learned(track.belief, weighed)
     way_m = np.einsum("ij,j->i", track.axes, block.since(begin, i)[_ROLLED])
     return track._replace(belief=placing.rolled(block.params, belief, way_m), i=i, expected=None)
 
 
 def _weighed(
-    block: _Block, track: Track, begin: _Mark, expected: Expectation, i: int
-) -> tuple[Track, placing.Weighed]:
-    """Name the place of the contact under way by what has been seen of it up to sample ``i``."""
-    n = i - begin.i + 1
-    seen = block.since(begin, i)
-    way_m = max(track.way_m, math.hypot(*seen[_ROLLED].tolist()))
-    seen[_ROLLED_SUM] -= n * begin.sums[_ROLLED]
-    axes = track.axes
-    means = seen.reshape(-1, 3) @ axes.T / n
-    directions = np.empty((3, 3))
-    directions[0], directions[1], directions[2] = means[1], means[0], axes[:, 2]
-    look = Look(directions, means[-1], way_m)
+    block: _Block, track: Track, begin: _Mark, expected: Expectation, ends: list[int]
+) -> tuple[list[Track], placing.Weighed]:
+    """Name the place of the contact under way by what has been seen of it up to each of some samples."""
+    last = np.array(ends)
+    n = (last - (begin.i - 1))[:, np.newaxis]
+    seen = block.sums[last + (_TAIL - block.begin_i)] - begin.sums
+    ways_m = itertools.accumulate([track.way_m, *itertools.starmap(math.hypot, seen[:, _ROLLED].tolist())], max)
+    seen[:, _ROLLED_SUM] -= n * begin.sums[_ROLLED]
+    means = seen.reshape(-1, 6, 3) @ track.axes.T / n[:, np.newaxis]
+    directions = np.empty((len(ends), 3, 3))
+    directions[:, 0], directions[:, 1], directions[:, 2] = means[:, 1], means[:, 0], track.axes[:, 2]
+    look = Look(directions, means[:, -1], list(ways_m)[1:])
     weighed = placing.weigh(block.params, block.chain, expected, look)
-    best = int(weighed.probability.argmax())
-    confidence = weighed.probability.item(best)
-    if best == ELSEWHERE or confidence < block.params.least:
-        best, confidence = -1, 0.0
-    return track._replace(settled=best, confidence=confidence, way_m=way_m), weighed
+    named: list[Track] = []
+    for way_m, probability in zip(look.way_m, weighed.probability, strict=True):
+        best = int(probability.argmax())
+        confidence = probability.item(best)
+        if best == ELSEWHERE or confidence < block.params.least:
+            best, confidence = -1, 0.0
+        named.append(track._replace(settled=best, confidence=confidence, way_m=way_m))
+    return named, weighed
 
 
 def _running_sums(model: DeviceModel, state: ZoneState, samples: ZoneInput) -> NDArray[np.float64]:
