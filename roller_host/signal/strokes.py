@@ -323,18 +323,24 @@ class _Cutter:
 
     def _t_s(self, i: int) -> float:
         """Time of a row."""
-        return self._span(i, i).t_s.item()
+        blocks = iter(self._blocks)
+        t_s = next(blocks).t_s
+        while i >= len(t_s):
+            i, t_s = i - len(t_s), next(blocks).t_s
+        return t_s.item(i)
 
     def _span(self, first: int, last: int) -> Rows:
         """Rows from ``first`` to ``last``."""
-        parts: list[Rows] = []
-        begin = 0
+        over: list[Rows] = []
+        begin = start = 0
         for block in self._blocks:
             end = begin + len(block.t_s)
             if first < end and begin <= last:
-                parts.append(block.part(max(first - begin, 0), last - begin))
+                start = start if over else begin
+                over.append(block)
             begin = end
-        return parts[0] if len(parts) == 1 else Rows._make(map(np.concatenate, zip(*parts, strict=True)))
+        rows = over[0] if len(over) == 1 else Rows._make(map(np.concatenate, zip(*over, strict=True)))
+        return rows.part(first - start, last - start)
 
     def _close(self, begin: int, end: int, decided: int) -> None:
         """Sum up the movement between two rows, as decided at another."""

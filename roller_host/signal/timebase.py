@@ -101,8 +101,13 @@ def _place(state: TimebaseState, seq: int, t0_us: int, span: int) -> tuple[Place
     t0_us = last_t0_us + step_us
     gap = None
     if n_steps > 1:
-        gap = Gap((last_end_us - origin_us) * 1e-6, max(t0_us - last_end_us, 0) * 1e-6, n_steps - 1)
+        gap = _gap(last_end_us - origin_us, t0_us - origin_us, n_steps)
     return Placed(t0_us - origin_us, gap), TimebaseState(origin_us, seq, t0_us, t0_us + span)
+
+
+def _gap(end_us: int, begin_us: int, n_steps: int) -> Gap:
+    """What is missing between two packets: session times at the end of the one and the beginning of the other."""
+    return Gap(end_us * 1e-6, max(begin_us - end_us, 0) * 1e-6, n_steps - 1)
 
 
 def _difference_us(t0_us: int, before_us: int) -> int:
@@ -163,6 +168,9 @@ def lay_out(
         The START was seen, so a first packet with a number above 0 has lost predecessors.
     """
     order = np.argsort(seq, kind="stable")
+    in_step = _in_step(seq[order], t0_us[order], spans_us[order], from_start=from_start)
+    if in_step:
+        return Layout(order, *in_step, _n_late(order), 0, 0)
     state = TimebaseState(from_start=from_start)
     used: list[int] = []
     begins_us: list[int] = []
@@ -181,10 +189,32 @@ def lay_out(
         used.append(i)
         begins_us.append(placed.t0_us)
     packet = np.array(used, np.intp)
-    # A packet is late when a newer one that is used came before it.
-    newest = np.maximum.accumulate(np.where(np.isin(np.arange(len(seq)), packet), seq.astype(np.int64), -1))
-    n_late = int((seq[packet] < newest[packet]).sum())
+    n_late = _n_late(packet)
     return Layout(packet, np.array(begins_us, np.int64), tuple(gaps), n_late, n_duplicates, n_contradictions)
+
+
+def _n_late(packet: NDArray[np.intp]) -> int:
+    """How many of the packets used, in order of time, came when a newer one had come already."""
+    return int((np.minimum.accumulate(packet[::-1])[::-1] < packet).sum())
+
+
+def _in_step(
+    seq: NDArray[np.uint32], t0_us: NDArray[np.uint32], spans_us: NDArray[np.int64], *, from_start: bool
+) -> tuple[NDArray[np.int64], tuple[tuple[int, Gap], ...]] | None:
+    """Times and gaps of packets in order, all at once, as `_place` has them; None when one of them is not believed."""
+    numbers, clocks_us = seq.astype(np.int64), t0_us.astype(np.int64)
+    n_steps = np.diff(numbers, prepend=numbers[:1] - 1)
+    steps_us = (np.diff(clocks_us, prepend=clocks_us[:1]) + _WRAP_US // 2) % _WRAP_US - _WRAP_US // 2
+    nearest, farthest = n_steps * SHORTEST_PACKET_US - SLACK_US, n_steps * LONGEST_PACKET_US + SLACK_US
+    if not ((n_steps > 0) & (nearest <= steps_us) & (steps_us <= farthest)).all():
+        return None
+    if from_start and len(numbers):
+        n_steps[0] = numbers[0] + 1
+    begins_us = np.cumsum(steps_us)
+    ends_us = np.concatenate([begins_us[:1], begins_us[:-1] + spans_us[:-1]])
+    rows = np.flatnonzero(n_steps > 1).tolist()
+    gaps = tuple((i, _gap(ends_us.item(i), begins_us.item(i), n_steps.item(i))) for i in rows)
+    return begins_us, gaps
 
 
 def new_beginnings(seq: NDArray[np.uint32]) -> NDArray[np.intp]:
