@@ -257,8 +257,7 @@ class Pipeline:
             # One by one: a sum over blocks would depend on where they end.
             totals.contact_samples += 1
             totals.force_sum_n += force_n
-            if force_n > totals.force_peak_n:
-                totals.force_peak_n = force_n
+            totals.force_peak_n = max(totals.force_peak_n, force_n)
             if i_place >= 0:
                 place = PLACES[i_place]
                 totals.contact_s_by_place[place] = totals.contact_s_by_place.get(place, 0.0) + period_s

@@ -276,17 +276,14 @@ def _follow_zero(
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = Air()
         elif abs(load - mean_n) < steady_n:
             n += 1
-            mean_n += (load - mean_n) / (n if n < n_most else n_most)
+            mean_n += (load - mean_n) / (n if n < n_most else n_most)  # noqa: FURB136 - a call takes far longer
             if abs(rolled - roll_m) > free_m:
                 roll_m, rolled_s, turned = rolled, t, 0.0
             elif spin2 > turning2:
                 turned += math.sqrt(spin2) * dt_s
         else:
             begin_s, n, mean_n, roll_m, rolled_s, turned, still_s = t, 1, load, rolled, t, 0.0, inf
-        if spin2 >= still2:
-            still_s = inf
-        elif still_s > t:
-            still_s = t
+        still_s = inf if spin2 >= still2 else t if still_s == inf else still_s
         held = t - still_s >= still_for_s
         above_n = mean_n - zero_n
         highest_n += rise_n
@@ -321,7 +318,7 @@ def _variance(
     warming = record.tempco_ppm_k * 1e-6 * _WARMING_K
     share = sensitivity**2 + warming**2 + params.pitch_sigma**2
     variance = params.zero_sigma_n**2 + (params.drift_n**2 / 60.0) * since_s
-    if since_s[0] != since_s[0]:  # noqa: PLR0124 - NaN
+    if math.isnan(since_s.item(0)):
         np.copyto(variance, 0.0, where=np.isnan(since_s))
     variance += params.rattle_sigma_n**2 * (force_n > params.zero_trust_n)
     variance += lag_n * lag_n + share * (force_n * force_n)

@@ -111,7 +111,10 @@ class _Course(NamedTuple):
         """Direction (rad) and length (m) of the path."""
         skew, scale, pitch, curvature = values
         turning = self.turn_per_m + curvature
-        mx, my, mz = (skew * a + scale * f - pitch * o - turning * t for a, f, o, t in self.chord)
+        (ax, fx, ox, tx), (ay, fy, oy, ty), (az, fz, oz, tz) = self.chord
+        mx = skew * ax + scale * fx - pitch * ox - turning * tx
+        my = skew * ay + scale * fy - pitch * oy - turning * ty
+        mz = skew * az + scale * fz - pitch * oz - turning * tz
         (nx, ny, nz), (ux, uy, uz) = self.normal(values), self.up
         # Up is the vertical less its share along the normal, left is up x normal.
         along_up = mx * ux + my * uy + mz * uz - (mx * nx + my * ny + mz * nz) * (nx * ux + ny * uy + nz * uz)

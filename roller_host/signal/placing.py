@@ -291,7 +291,7 @@ def rolled(params: PlacingParams, belief: Belief, way_m: NDArray[np.float64]) ->
     """Belief after a way over the skin, face frame, (3,)."""
     mean, cov = belief.mean.copy(), belief.cov.copy()
     mean[:3] += way_m
-    cov[_EYE3, _EYE3] += params.slide**2 * float(np.einsum("i,i->", way_m, way_m))
+    cov[_EYE3, _EYE3] += params.slide**2 * float(way_m @ way_m)
     return belief._replace(mean=mean, cov=cov)
 
 
@@ -300,7 +300,7 @@ def next_weights(chain: Chain, belief: Belief, *, again: bool) -> NDArray[np.flo
 
     ``again`` says that the contact before goes on, so that the place hardly changes.
     """
-    moved = np.einsum("ij,i->j", chain.transition, belief.weights)
+    moved = belief.weights @ chain.transition
     return 0.9 * belief.weights + 0.1 * moved if again else moved
 
 
@@ -381,7 +381,9 @@ def turned_rad(belief: Belief, share: float) -> tuple[float, float]:
     return mean.item(_HEADING) + share * mean.item(_TURN), math.sqrt(variance)
 
 
-def drifted_sigma_deg(params: PlacingParams, sigma_deg: float, gone_s: NDArray[np.float64]) -> NDArray[np.float64]:
+def drifted_sigma_deg(
+    params: PlacingParams, sigma_deg: NDArray[np.float64], gone_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Standard deviation of the heading when nothing has been seen of the face for some time."""
     return np.sqrt(sigma_deg**2 + (params.drift_deg**2 / 60) * gone_s + (params.rate_deg_s * gone_s) ** 2)
 

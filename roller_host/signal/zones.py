@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -190,10 +191,10 @@ class _Block(NamedTuple):
         lever, rotation = self.model.lever_m, self.samples.rotation[row]
         x, y, z = self.samples.rate_rad_s[row].tolist()
         turning = np.array([y * lever[2] - z * lever[1], z * lever[0] - x * lever[2], x * lever[1] - y * lever[0]])
-        arm_m = np.einsum("ij,j->i", rotation, lever + self.model.geometry.roller_radius_m * self.model.press)
+        arm_m = rotation @ (lever + self.model.geometry.roller_radius_m * self.model.press)
         rolled_m = self.sums[row + _TAIL, _ROLLED] - self.sums[row + 1, _ROLLED]
         speed = rolled_m / ((_TAIL - 1) * self.period_s)
-        return _Mark(i, self.sums[row + _TAIL - 1].copy(), speed - np.einsum("ij,j->i", rotation, turning), arm_m)
+        return _Mark(i, self.sums[row + _TAIL - 1].copy(), speed - rotation @ turning, arm_m)
 
     def since(self, begin: _Mark, i: int) -> NDArray[np.float64]:
         """Running sums of the samples from ``begin`` to number ``i``, both included."""
@@ -275,16 +276,13 @@ def _showing(state: ZoneState) -> ZoneState:
 
 def _zones(block: _Block, spans: list[tuple[int, _Shown]]) -> Zones:
     """Per sample what was shown up to the ends of spans."""
-    contact = block.samples.contact
-    n = len(contact)
-    settled, confidence, up, sigma = np.empty(n, np.int64), np.empty(n), np.empty((n, 3)), np.empty(n)
-    begin = 0
-    for end, shown in spans:
-        settled[begin:end], confidence[begin:end], up[begin:end] = shown[:3]
-        gone = np.arange(begin, end, dtype=np.float64) + (block.begin_i - shown.i)
-        sigma[begin:end] = placing.drifted_sigma_deg(block.params, shown.sigma_deg, gone * block.period_s)
-        begin = end
-    return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma)
+    contact, ends = block.samples.contact, [end for end, _ in spans]
+    lengths = list(map(operator.sub, ends, [0, *ends]))
+    columns = zip(*(shown for _, shown in spans), strict=True)
+    settled, confidence, up, sigma_deg, since = (np.array(column).repeat(lengths, axis=0) for column in columns)
+    gone_s = (np.arange(block.begin_i, block.begin_i + len(contact)) - since) * block.period_s
+    sigma_deg = placing.drifted_sigma_deg(block.params, sigma_deg, gone_s)
+    return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma_deg)
 
 
 def _flags(params: ZoneParams, samples: ZoneInput) -> list[int]:
@@ -373,7 +371,7 @@ def _touched_down(block: _Block, track: Track, i: int) -> Track:
     way_m, air_s = (
         (_flight(begin, mark, block.period_s), (i - begin.i) * block.period_s) if begin else (_NO_WAY, gone_s)
     )
-    way_m = np.einsum("ij,j->i", track.straight.axes(), way_m)
+    way_m = track.straight.axes() @ way_m
     belief = placing.travelled(block.params, track.belief, way_m, air_s, gone_s)
     again = track.touched and air_s < block.params.touch_s
     weights = placing.next_weights(block.chain, belief, again=again) if track.touched else belief.weights
@@ -404,7 +402,7 @@ def _finished(block: _Block, track: Track, begin: _Mark, i: int) -> Track:
         return track
     (track,), weighed = _weighed(block, track, begin, track.expected, [i])
     belief = placing.learned(track.belief, weighed)
-    way_m = np.einsum("ij,j->i", track.axes, block.since(begin, i)[_ROLLED])
+    way_m = track.axes @ block.since(begin, i)[_ROLLED]
     return track._replace(belief=placing.rolled(block.params, belief, way_m), i=i, expected=None)
 
 
