@@ -39,6 +39,10 @@ class Comfort(enum.IntEnum):
     """No samples for half a second: nothing is known."""
 
 
+NO_CONTACT, COMFORTABLE = Comfort.NO_CONTACT, Comfort.COMFORTABLE
+"""Under names of their own, because looking members up costs as much as comparing with them."""
+
+
 class Band(NamedTuple):
     """Thresholds of one place, N."""
 

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmware_protocol.zones import place_at
-from roller_host.signal.comfort import Band, Comfort, ComfortParams, ComfortState, Cue, Felt, band_of, comfort_step
+from roller_host.signal.comfort import (
+    NO_CONTACT,
+    Band,
+    Comfort,
+    ComfortParams,
+    ComfortState,
+    Cue,
+    Felt,
+    band_of,
+    comfort_step,
+)
 from roller_host.signal.estimates import Estimates
 from roller_host.signal.force import ForceParams, ForceState, force_step, pitch_gain
 from roller_host.signal.force import after_gap as force_after_gap
@@ -156,7 +166,7 @@ def signal_step(
         t_s=samples.t_s,
         force_n=force.force_n,
         force_sigma_n=force.sigma_n,
-        contact=np.array([c is not Comfort.NO_CONTACT for c in comfort]),
+        contact=np.array([c is not NO_CONTACT for c in comfort]),
         speed_m_s=detected.motion.speed_m_s,
         direction_deg=detected.motion.direction_deg,
         comfort=tuple(comfort),

@@ -191,14 +191,14 @@ def force_step(
     """
     felt = felt_at_axle(model, rate_rad_s, samples.acc_m_s2, fs_hz, state.last_rad_s)
     overload, saturated = saturation(model, samples)
-    cell_n, t_s = samples.cell_n.tolist(), samples.t_s.tolist()
+    cell_n, t_s, clipped = samples.cell_n.tolist(), samples.t_s.tolist(), saturated.tolist()
     head_n = (np.vecdot(felt, model.force_axis) * model.head_mass_kg).tolist()
     head_n, head = lowpass_step(params.head_hz, fs_hz, state.head, head_n, order=1)
     slow_n, cell = lowpass_step(params.low_pass_hz, fs_hz, state.cell, cell_n)
     load_n = list(map(operator.sub, slow_n, head_n))
     spin2 = np.vecdot(rate_rad_s, rate_rad_s).tolist()
     rolled_m = (samples.roll_rad * model.geometry.roller_radius_m).tolist()
-    followed = zip(t_s, load_n, spin2, rolled_m, saturated.tolist(), strict=True)
+    followed = zip(t_s, load_n, spin2, rolled_m, clipped, strict=True)
     zeros_n, seen_s, zero = _follow_zero(params, state.zero, followed, fs_hz)
     zero_n, zero_s = np.array(zeros_n), np.array(seen_s)
     gain = pitch_gain(params)
@@ -210,7 +210,8 @@ def force_step(
         variance[~zero_found] += UNKNOWN_ZERO_N**2
         sure_n = np.where(zero_found, force_n, force_n - 2 * UNKNOWN_ZERO_N)
     sigma_n = np.sqrt(variance)
-    np.copyto(sigma_n, model.range_n, where=saturated)
+    if True in clipped:
+        sigma_n[saturated] = model.range_n
     return Force(raw_n, force_n, sigma_n, sure_n, zero_found, overload, saturated, felt), ForceState(
         cell, head, last_two(rate_rad_s, state.last_rad_s), zero
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from roller_host.signal.calibration import GRAVITY_M_S2
-from roller_host.signal.comfort import Comfort
+from roller_host.signal.comfort import COMFORTABLE, NO_CONTACT
 from roller_host.signal.grip import Evidence, GripState, Passage, gather, grip_step
 from roller_host.signal.paths import along_rolling_rad, path_of
 from roller_host.signal.skin import curvature_per_m
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roller_host.signal.calibration import DeviceModel
+    from roller_host.signal.comfort import Comfort
     from roller_host.signal.estimates import Stroke
 
 
@@ -128,7 +129,7 @@ def stroke_step(
     state : StrokeState
         Memory for the next block.
     """
-    contact = [c is not Comfort.NO_CONTACT for c in samples.comfort]
+    contact = [c is not NO_CONTACT for c in samples.comfort]
     rows, speeds, followed = _rows(params, model, state, samples, fs_hz)
     speeds = [speed if touches else 0.0 for speed, touches in zip(speeds, contact, strict=True)]
     before = _held(params, state.grip)
@@ -188,7 +189,7 @@ def _rows(
         samples.up,
         samples.force_n,
         samples.force_sigma_n,
-        np.array([c is Comfort.COMFORTABLE for c in samples.comfort]),
+        np.array([c is COMFORTABLE for c in samples.comfort]),
     )
     return rows, speeds, _Followed(track[-n_past:], *last, turned_rad)
 
