@@ -266,7 +266,7 @@ def _calibrated(model: DeviceModel, imu: _Track, done: slice, roll: _Track, forc
     else:
         cell_n = cell * FORCE_N_PER_COUNT
     gyro, acc = counts[:, :3] * model.gyro_rad_s_per_count, counts[:, 3:] * model.acc_m_s2_per_count
-    return Samples(t_s, gyro, acc, roll_rad, cell_n)
+    return Samples(t_s, np.asarray(gyro, np.float64), np.asarray(acc, np.float64), roll_rad, cell_n)
 
 
 def _tail(track: _Track, t_s: NDArray[np.float64]) -> _Track:

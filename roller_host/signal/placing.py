@@ -338,7 +338,7 @@ def weigh(params: PlacingParams, chain: Chain, expected: Expectation, look: Look
     likelihood = np.exp((log - np.maximum.reduce(log, axis=1)[:, np.newaxis]) * params.trust)
     weights = expected.weights * likelihood.take(chain.place, axis=1)
     weights /= np.add.reduce(weights, axis=1)[:, np.newaxis]
-    probability = np.array([np.bincount(chain.place, row, N_PLACES + 1) for row in weights])
+    probability = np.array([np.bincount(chain.place, row, N_PLACES + 1) for row in weights], np.float64)
     return Weighed(probability, weights, fit)
 
 

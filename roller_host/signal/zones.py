@@ -280,8 +280,9 @@ def _zones(block: _Block, spans: list[tuple[int, _Shown]]) -> Zones:
     lengths = list(map(operator.sub, ends, [0, *ends]))
     columns = zip(*(shown for _, shown in spans), strict=True)
     settled, confidence, up, sigma_deg, since = (np.array(column).repeat(lengths, axis=0) for column in columns)
-    gone_s = (np.arange(block.begin_i, block.begin_i + len(contact)) - since) * block.period_s
-    sigma_deg = placing.drifted_sigma_deg(block.params, sigma_deg, gone_s)
+    gone = np.arange(block.begin_i, block.begin_i + len(contact), dtype=np.float64)
+    gone -= since
+    sigma_deg = placing.drifted_sigma_deg(block.params, sigma_deg, gone * block.period_s)
     return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma_deg)
 
 
