@@ -123,6 +123,21 @@ def test_late_packets_stand_where_they_belong():
     assert found.n_late == 2
 
 
+@pytest.mark.parametrize("from_start", [False, True])
+@pytest.mark.parametrize("start_us", [0, 2**32 - 100_000])
+@pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (3, 4, 9, 5, 12), (7,)])
+def test_packets_in_step_are_laid_out_as_they_are_one_by_one(numbers, start_us, from_start):
+    packets = regular(*numbers, start_us=start_us)
+    placed = stepwise(sorted(packets), from_start=from_start)
+    found = laid(packets, from_start=from_start)
+    assert found.t0_us.tolist() == [one.t0_us for one in placed]
+    assert found.gaps == tuple((i, one.gap) for i, one in enumerate(placed) if one.gap)
+    # A duplicate changes nothing; with it packets are placed one at a time.
+    again = laid([*packets, packets[0]], from_start=from_start)
+    assert (again.t0_us.tolist(), again.gaps, again.n_late) == (found.t0_us.tolist(), found.gaps, found.n_late)
+    assert again.n_duplicates == 1
+
+
 def test_what_is_still_missing_is_a_gap():
     found = laid(regular(0, 1, 6, 7, 3))
     assert [(i, gap.lost_packets) for i, gap in found.gaps] == [(2, 1), (3, 2)]
