@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from roller_host.signal.timebase import Layout
 
 AT_ONCE = 1024
-"""Packets per block: some minutes, so that temporary arrays stay small."""
+"""Packets per block: a minute, so that temporary arrays stay in the processor's cache."""
 
 
 class Part(NamedTuple):
