@@ -283,6 +283,48 @@ def test_swapped_packets_are_a_gap_and_a_late_one():
     )
 
 
+# --- Clocks -----------------------------------------------------------------------------------------------------------
+
+
+def comparison(tag, t_s, offset_s=100.0):
+    """A TIME_SYNC that took 10 ms each way; the device's clock is so far ahead of the session's."""
+    arrived_us = round((t_s + 0.01 + offset_s) * 1e6)
+    return [
+        Record(t_s, "CONTROL", "out", codec.encode_request("TIME_SYNC", tag)),
+        Record(t_s + 0.0202, "CONTROL", "in", codec.encode_response(codec.OP["TIME_SYNC"], tag, 0, arrived_us, 200)),
+    ]
+
+
+def info(boot_id):
+    return Record(
+        0.0,
+        "INFO",
+        "in",
+        codec.encode_record(
+            "INFO", codec.decode_record("INFO", Device(seed=1).info_payload())._replace(boot_id=boot_id)
+        ),
+    )
+
+
+def test_the_clock_of_the_device_is_told_by_that_of_the_host():
+    pipeline = Pipeline()
+    for record in [info(1), *(record for i in range(8) for record in comparison(i, i * 0.537))]:
+        pipeline.feed(record)
+    told = pipeline.summary()["clock"]
+    assert told["offset_s"] == pytest.approx(-100.0, abs=2 * told["offset_sigma_s"] + 0.01)
+    assert 0 < told["offset_sigma_s"] < 0.02
+
+
+def test_a_clock_that_began_anew_is_another_one():
+    pipeline = Pipeline()
+    for record in [info(1), *comparison(1, 0.0), info(1)]:
+        pipeline.feed(record)
+    assert pipeline.clock() is not None
+    pipeline.feed(info(2))
+    assert pipeline.clock() is None
+    assert pipeline.summary()["clock"] is None
+
+
 # --- Learning about the device ----------------------------------------------------------------------------------------
 
 
