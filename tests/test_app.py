@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: MIT
 """What the dashboard gets from the composition root, with the simulated roller and without Qt."""
 
+import asyncio
+import sqlite3
 import threading
 from collections import deque
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hosted import roller
 
-from roller_host.app import DEMO, Options
+from roller_host.app import DEMO, LiveRun, Options
 from roller_host.dashboard.session import Rollers, Snapshot
 from roller_host.feed import DashboardSession
 from roller_host.link.states import LinkPhase, LinkState
-from roller_host.sessions.source import open_source
+from roller_host.pipeline import Pipeline
+from roller_host.sessions.errors import SessionError
+from roller_host.sessions.source import open_source, params_json
+from roller_host.sessions.store import Recorder, open_recording
+from roller_host.signal.core import SignalParams
 from roller_host.signal.estimates import Estimates
 
 
@@ -119,3 +127,62 @@ def test_closing_twice_is_harmless():
     session = opened()
     session.close()
     session.close()
+
+
+# --- A session that was cut off ---------------------------------------------------------------------------------------
+
+
+def cut_off(path):
+    """Take its end away from a recording, as when the program is killed."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM estimates")
+
+
+async def streamed(session, options, until, *, killed=False):
+    """Stream until so many packets came; killed means that nobody says goodbye."""
+    live = LiveRun(options, lambda _: None, lambda _: None, lambda _: None)
+    stop = asyncio.Event()
+    async with session.radio() as radio:
+        task = asyncio.create_task(live.run(radio, stop))
+        await session.until(lambda: task.done() or live.pipeline.totals.packets >= until)
+        if killed:
+            session.air.drop_link(session.controller("host"))
+            task.cancel()
+        stop.set()
+        await asyncio.wait([task])
+    return live
+
+
+def test_a_session_that_was_cut_off_goes_on_in_its_recording_and_lacks_nothing(tmp_path):
+    path = tmp_path / "a.sqlite"
+
+    async def main():
+        async with roller() as session:
+            await streamed(session, Options(radio="in process", out=path), 20, killed=True)
+            cut_off(path)
+            return await streamed(session, Options(radio="in process", resume=path), 60)
+
+    live = asyncio.run(main())
+    summary = live.summary()
+    assert summary["recording"] == str(path)
+    assert (summary["packets"] >= 60, summary["lost_packets"], live.bookmark.ledger.n_missing) == (True, 0, 0)
+    assert open_recording(path).estimates["packets"] == summary["packets"]
+    replayed = Pipeline()
+    for record in open_recording(path).records():
+        replayed.feed(record)
+    assert replayed.summary() == live.pipeline.summary()
+
+
+@pytest.mark.parametrize("what", ["complete", "empty"])
+def test_what_cannot_be_gone_on_with_is_refused_in_words(tmp_path, what):
+    path = tmp_path / "a.sqlite"
+    path.touch()
+    Recorder(path, {"params": params_json(SignalParams())}, pytest.fail).close({} if what == "complete" else None)
+
+    async def main():
+        async with roller() as session, session.radio() as radio:
+            live = LiveRun(Options(resume=path), lambda _: None, lambda _: None, lambda _: None)
+            with pytest.raises(SessionError, match="Begin a new session"):
+                await live.run(radio, asyncio.Event())
+
+    asyncio.run(main())
