@@ -47,8 +47,6 @@ LINGER_S: Final = 120
 """How long the roller goes on without a link; what it makes meanwhile is fetched as far as it can keep it."""
 LISTENER_S: Final = 1.0
 """How long the port of a simulator may be closed before it counts as gone."""
-AWAY_S: Final = 5.0
-"""After so long without a sign of it a roller is called out of range, s."""
 _STATE: Final = {name: code for code, name in layout.STATES}
 _STREAMING, _CHARGING = _STATE["streaming"], _STATE["charging"]
 RESCAN_S: Final = 10.0
@@ -176,7 +174,6 @@ class _Session:
         self._heard_s = 0.0
         self._lost_s: float | None = None
         """Since when a session that had begun is interrupted."""
-        self._sign_s = 0.0
         self._paired_anew = False
 
     # --- Payloads ---------------------------------------------------------------------------------------------------
@@ -313,16 +310,21 @@ class _Session:
         return True
 
     async def _find(self, scan_s: float) -> Found:
-        self._enter(LinkPhase.SCANNING if self._lost_s is None else LinkPhase.OUT_OF_RANGE, *self._absence())
-        self._sign_s = self._clock()
+
+        def look() -> None:
+            if self._lost_s is None:
+                self._enter(LinkPhase.SCANNING)
+            else:
+                self._enter(LinkPhase.OUT_OF_RANGE, "looking for the roller", _NEARER)
 
         def note(found: Found) -> None:
             if found.taken and self._phase is not LinkPhase.TAKEN:
                 self.name = found.name or found.address
                 self._enter(LinkPhase.TAKEN, "a roller serves one program at a time", "Close the other program.")
             elif not found.taken and self._phase is LinkPhase.TAKEN:
-                self._enter(LinkPhase.SCANNING)
+                look()
 
+        look()
         if self._lost_s is not None:
             scan_s = max(self._times.give_up_s - (self._clock() - self._lost_s), 0.1)
         end_s = self._clock() + scan_s
@@ -334,9 +336,6 @@ class _Session:
             except NoDeviceError:
                 continue
         return await self._radio.find(self._wanted, left_s, note)
-
-    def _absence(self) -> tuple[str, str]:
-        return ("", "") if self._lost_s is None else ("looking for the roller", _NEARER)
 
     # --- Sessions ---------------------------------------------------------------------------------------------------
 
