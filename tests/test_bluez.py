@@ -335,7 +335,7 @@ class PairingDaemon:
     about : str
         Path of the device to ask about.
     refusal : str
-        Error of Pair; none when the agent decides.
+        Error of Pair, whatever the agent says; none when that decides.
     """
 
     def __init__(self, question="RequestAuthorization", about=PATH, refusal=""):
@@ -371,8 +371,24 @@ class PairingDaemon:
         await bus.send(refused if failed else Message.new_method_return(call))
 
 
-async def pair_with(daemon, passkey=None):
-    async with bluetoothd() as bus:
+def paired_device():
+    """The roller as BlueZ shows it when it is paired."""
+    from dbus_fast.constants import PropertyAccess  # noqa: PLC0415 - only there on Linux
+    from dbus_fast.service import ServiceInterface, dbus_property  # noqa: PLC0415
+
+    class Device1(ServiceInterface):
+        def __init__(self):
+            super().__init__("org.bluez.Device1")
+
+        @dbus_property(access=PropertyAccess.READ)
+        def Paired(self) -> "b":  # noqa: N802, F821
+            return True
+
+    return PATH, Device1()
+
+
+async def pair_with(daemon, passkey=None, *objects):
+    async with bluetoothd(*objects) as bus:
         bus.add_message_handler(lambda call: daemon.handle(bus, call))
         await bluez.pair(PATH, passkey)
 
@@ -404,8 +420,8 @@ def test_the_agent_says_no_to_other_devices():
 
 @dbus_daemon
 @pytest.mark.usefixtures("system_bus")
-def test_a_roller_that_is_paired_already_is_no_failure():
-    asyncio.run(pair_with(PairingDaemon(refusal="AlreadyExists")))
+def test_a_roller_that_is_paired_already_is_not_paired_again():
+    asyncio.run(pair_with(PairingDaemon(refusal="Failed"), None, paired_device()))
 
 
 def test_a_failed_pairing_with_a_passkey_says_what_answers_for_it(client, monkeypatch):

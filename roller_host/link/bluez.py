@@ -95,14 +95,13 @@ async def pair(path: str, passkey: int | None) -> None:
 
     capability = "NoInputNoOutput" if passkey is None else "KeyboardOnly"
     async with _system_bus() as bus:
+        known = (await _objects(bus)).get(path, {}).get(f"{BLUEZ}.Device1", {})
+        if "Paired" in known and known["Paired"].value:
+            return  # BlueZ would pair once more, and not come to an end.
         bus.add_message_handler(answer)
         with suppress(BleakDBusError):  # Then it is up to the agent of somebody else.
             await _call(bus, f"/{BLUEZ.replace('.', '/')}", "AgentManager1", "RegisterAgent", _AGENT, capability)
-        try:
-            await _call(bus, path, "Device1", "Pair")
-        except BleakDBusError as error:
-            if error.dbus_error != f"{BLUEZ}.Error.AlreadyExists":
-                raise
+        await _call(bus, path, "Device1", "Pair")
 
 
 async def listened_to() -> frozenset[str]:
@@ -120,7 +119,7 @@ async def listened_to() -> frozenset[str]:
         return frozenset()
     try:
         async with asyncio.timeout(ANSWER_S), _system_bus() as bus:
-            objects, *_ = await _call(bus, "/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+            objects = await _objects(bus)
     except Exception as error:  # noqa: BLE001 - bleak, which is asked next, says better what is wrong
         logger.debug("BlueZ was not asked: %s", error)
         return frozenset()
@@ -134,6 +133,12 @@ def _is_subscribed(characteristic: Mapping[str, Any] | None, uuids: set[str]) ->
     if characteristic is None or characteristic["UUID"].value.lower() not in uuids:
         return False
     return any(name in characteristic and characteristic[name].value for name in ("Notifying", "NotifyAcquired"))
+
+
+async def _objects(bus: MessageBus) -> dict[str, dict[str, dict[str, Any]]]:
+    """All that BlueZ knows: path -> interface -> property -> variant."""
+    objects, *_ = await _call(bus, "/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+    return objects
 
 
 async def _call(bus: MessageBus, path: str, interface: str, member: str, *words: str) -> list[Any]:
