@@ -31,7 +31,7 @@ from roller_host.sessions import rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import already_there, reserve
 from roller_host.sessions.shelf import Settings, Shelf
-from roller_host.sessions.source import params_from_json, params_json
+from roller_host.sessions.source import guided_by, params_from_json, params_json
 from roller_host.sessions.store import Recorder, open_recording
 from roller_host.sessions.unfinished import elapsed_s
 from roller_host.signal.core import SignalParams
@@ -71,6 +71,8 @@ class Options:
     """File to record to; None for a name in the data folder."""
     resume: Path | None = None
     """Recording of a session that was cut off, to go on with."""
+    routine: Path | None = None
+    """What the person is going to do, as a routine's TOML file."""
     passkey: int | None = None
     """Six digits on the roller's label; Windows and macOS ask for them themselves."""
     give_up_s: float = LinkTimes.give_up_s
@@ -204,11 +206,13 @@ class LiveRun:
         LinkError
             When the link fails; what came before is in the recording.
         SessionError
-            When there is nowhere to record to, or the session to go on with cannot be read.
+            When there is nowhere to record to, or the session to go on with or the routine cannot be read.
         """
         options = self._options
         if options.out is not None and options.out.exists():
             raise already_there(options.out)
+        if options.routine is not None:
+            self.pipeline = Pipeline(SignalParams(routine=guided_by(options.routine)))
         if options.resume is not None:
             await self._read_past(options.resume, on_progress or (lambda _: None))
         watch = asyncio.create_task(self._end_after(stop))

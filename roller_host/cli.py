@@ -71,6 +71,13 @@ def _add_stream(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=_seconds, help="stop after this streaming time (default: until Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
     parser.add_argument("--out", type=Path, metavar="FILE", help="record to this new file (default: the data folder)")
+    _add_routine(parser)
+
+
+def _add_routine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--routine", type=Path, metavar="FILE", help="what is done, as a routine: places are surer then"
+    )
 
 
 def _add_patience(parser: argparse.ArgumentParser) -> None:
@@ -139,11 +146,13 @@ def build_parser() -> argparse.ArgumentParser:
     analyse = add("analyse", "turn a recording or a JSON-lines capture into tables of samples, strokes and events")
     analyse.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
     analyse.add_argument("--out", type=Path, required=True, metavar="DIR", help="write to this new folder")
+    _add_routine(analyse)
     analyse.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
 
     dashboard = add("dashboard", "open the dashboard")
     _add_radio(dashboard, "native")
     _add_device(dashboard)
+    _add_routine(dashboard)
     dashboard.add_argument("--theme", choices=("system", "light", "dark"), default="system")
     dashboard.add_argument("--seconds", type=_seconds, help="close by itself after this time")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firmware_protocol.codec import ProtocolError
@@ -20,7 +21,7 @@ from roller_host.link_commands import run_fetch, run_headless, run_identify, run
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import already_there
-from roller_host.sessions.source import open_source
+from roller_host.sessions.source import guided_by, open_source
 from roller_host.terminal import BAD_INPUT, Progress, exit_code, finish, say_assumed, status_line
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ def run_analyse(path: Path, folder: Path, options: Options) -> int:
     try:
         check_folder(folder)
         opened = open_file(path)
+        if options.routine is not None:
+            params = replace(opened.params, routine=guided_by(options.routine))
+            opened = replace(opened, params=params, params_source=f"{opened.params_source}, with {options.routine}")
         analysis = analyse(opened, progress.show)
         summary = summarise(analysis, opened)
         export(analysis, summary, folder, progress.show)
@@ -118,6 +122,8 @@ def run_dashboard(options: Options) -> int:
             open_radio(options.radio)
         if options.out is not None and options.out.exists():
             raise already_there(options.out)
+        if options.routine is not None:
+            guided_by(options.routine)
     except (BadRadioError, SessionError) as error:
         return finish({}, error, BAD_INPUT, as_json=options.json)
     from roller_host.dashboard.run import run  # noqa: PLC0415

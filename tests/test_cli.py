@@ -17,6 +17,8 @@ from sim import session
 from roller_host import cli, terminal
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.capture import header_line, record_line
+from roller_host.sessions.source import guided_by
+from roller_host.sessions.store import open_recording
 from roller_host.signal.record import Record
 
 ROOT = Path(__file__).parent.parent
@@ -265,6 +267,34 @@ def test_dashboard_without_a_display_says_so(tmp_path):
 
 
 # --- Replay of what is no recording -----------------------------------------------------------------------------------
+
+
+LYMPH = ROOT / "simulator" / "routines" / "lymph.toml"
+
+
+def test_a_routine_is_the_prior_of_a_session_and_recorded_with_it(tmp_path):
+    arguments = ("demo", "--headless", "--seconds", "1", "--json", "--routine", LYMPH)
+    done = json.loads(roller_host(tmp_path, *arguments).stdout)
+    params = json.loads(open_recording(Path(done["recording"])).meta["params"])
+    assert len(params["routine"]) == len(guided_by(LYMPH)) > 5
+
+
+def test_a_routine_can_be_told_afterwards(demo, tmp_path, capsys):
+    recording = json.loads(demo.stdout)["recording"]
+    code = cli.main(["analyse", recording, "--out", str(tmp_path / "a"), "--json", "--routine", str(LYMPH)])
+    assert code == 0
+    assert "lymph.toml" in json.loads(capsys.readouterr().out)["parameters_from"]
+
+
+@pytest.mark.parametrize("text", [None, "steps = 3"])
+def test_what_is_no_routine_is_bad_input_before_anything_begins(tmp_path, text):
+    path = tmp_path / "routine.toml"
+    if text:
+        path.write_text(text)
+    done = roller_host(tmp_path, "demo", "--headless", "--seconds", "1", "--routine", path)
+    assert done.returncode == 2
+    assert "routine" in done.stderr
+    assert not list(tmp_path.glob("recordings/*"))
 
 
 def test_missing_file_is_bad_input(tmp_path, capsys):

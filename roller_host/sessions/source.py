@@ -7,12 +7,13 @@ import json
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from firmware_protocol.routine import parse_routine
 from roller_host.sessions.capture import read_capture
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.store import Recording, open_recording
 from roller_host.signal.comfort import Band
 from roller_host.signal.core import SignalParams
-from roller_host.signal.sequence import GuidedPlace
+from roller_host.signal.sequence import GuidedPlace, guided
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,22 @@ def _restored(default: Any, value: Any) -> Any:
     if isinstance(value, int | float):
         return value
     raise TypeError(f"{value!r} is no number")
+
+
+def guided_by(path: Path) -> tuple[GuidedPlace, ...]:
+    """Places of the routine in a TOML file, for `SignalParams.routine`.
+
+    Raises
+    ------
+    SessionError
+        When there is no such file, or it is no routine.
+    """
+    try:
+        return guided(parse_routine(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SessionError(f"cannot read the routine {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SessionError(f"{path} is no routine: {error}. docs/routines.md says how to write one") from error
 
 
 def open_source(path: Path) -> tuple[Iterator[Record], SignalParams, Recording | None]:
