@@ -17,7 +17,7 @@ from roller_host.signal.calibration import DeviceModel
 from roller_host.signal.core import SignalParams
 from roller_host.signal.face import FaceFrame, frame_of_pose
 from roller_host.signal.sequence import GuidedPlace, chain_of, guided
-from roller_host.signal.zones import ZoneInput, ZoneParams, ZoneState, after_gap, zone_step
+from roller_host.signal.zones import ZoneInput, ZoneParams, Zones, ZoneState, after_gap, zone_step
 from simulator.body.hand import Hand
 from simulator.body.people import person
 from simulator.firmware.device import Device
@@ -138,13 +138,14 @@ class Path:
 
 
 def follow(samples, length=10**9, state=None, routine=()):
-    """Zones of samples fed in blocks, and the last state."""
+    """Zones of samples fed in blocks, with the uncertainty of the heading after each of them, and the last state."""
     state, parts = state or ZoneState(), []
     for i in range(0, len(samples.contact), length):
         block = ZoneInput(*(column[i : i + length] for column in samples))
         zones_one, state = zone_step(ZoneParams(), MODEL, state, block, 1 / FS_HZ, routine)
         parts.append(zones_one)
-    return type(parts[0])(*map(np.concatenate, zip(*parts, strict=True))), state
+    *columns, sigmas_deg = zip(*parts, strict=True)
+    return Zones(*map(np.concatenate, columns), np.array(sigmas_deg)), state
 
 
 def named(i):
@@ -383,7 +384,7 @@ def test_heading_grows_uncertain_while_nothing_is_seen_of_the_face():
     path = Path().rest(2).touch(("cheek", "left"))
     n = len(path.contact)
     path.go(np.array([0.1, 0.0, 0.2]), Rotation.from_rotvec([0, 0.5, 0]), 1.0)
-    found, _ = follow(path.rest(30).samples())
+    found, _ = follow(path.rest(30).samples(), 1)
     assert found.heading_sigma_deg[-1] > found.heading_sigma_deg[n] + 1.0
     assert (np.diff(found.heading_sigma_deg[n + 1 :]) >= 0).all()
 
@@ -410,8 +411,12 @@ def test_places_do_not_depend_on_blocks(length):
     path = Path(20.0, 45.0).rest(2).touch(("cheek", "left")).touch(("jaw", "right"), seconds=2.5)
     path.go(np.array([0, -0.005, 0.15]), Rotation.identity(), 1.0).rest(2).touch(("temple", "left"))
     samples = path.samples()
-    for ours, theirs in zip(follow(samples, length)[0], follow(samples)[0], strict=True):
+    found, whole = follow(samples, length)[0], follow(samples)[0]
+    for ours, theirs in zip(found[:-1], whole[:-1], strict=True):
         assert_array_equal(ours, theirs)
+    assert found.heading_sigma_deg[-1] == whole.heading_sigma_deg[-1]
+    each_deg = follow(samples, 1)[0].heading_sigma_deg
+    assert_array_equal(found.heading_sigma_deg[:-1], each_deg[length - 1 : -1 : length][: len(found[-1]) - 1])
 
 
 def test_a_step_writes_into_neither_samples_nor_state():

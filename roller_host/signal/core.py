@@ -176,7 +176,7 @@ def signal_step(
         strokes=tuple(detected.strokes),
         evidence=tuple(detected.evidence),
         cues=tuple(cues),
-        heading_sigma_deg=float(where.heading_sigma_deg[-1]),
+        heading_sigma_deg=where.heading_sigma_deg,
         saturated=force.saturated,
     )
     return estimates, SignalState(

@@ -381,11 +381,10 @@ def turned_rad(belief: Belief, share: float) -> tuple[float, float]:
     return mean.item(_HEADING) + share * mean.item(_TURN), math.sqrt(variance)
 
 
-def drifted_sigma_deg(
-    params: PlacingParams, sigma_deg: NDArray[np.float64], gone_s: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def drifted_sigma_deg(params: PlacingParams, sigma_deg: float, gone_s: float) -> float:
     """Standard deviation of the heading when nothing has been seen of the face for some time."""
-    return np.sqrt(sigma_deg**2 + (params.drift_deg**2 / 60) * gone_s + (params.rate_deg_s * gone_s) ** 2)
+    drift, offset = params.drift_deg**2 / 60 * gone_s, params.rate_deg_s * gone_s
+    return math.sqrt(sigma_deg * sigma_deg + drift + offset * offset)
 
 
 def _fit(params: PlacingParams, expected: Expectation, look: Look) -> _Fit:

@@ -19,9 +19,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from roller_host.signal import placing
-from roller_host.signal.calibration import GRAVITY_M_S2
 from roller_host.signal.face import FaceFrame, frame_of_pose
 from roller_host.signal.placing import Belief, Expectation, Look, PlacingParams
+from roller_host.signal.running_sums import (
+    FELT,
+    FELT_SUM,
+    NORMAL,
+    ROLLED,
+    ROLLED_SUM,
+    ROLLING,
+    TAIL,
+    Moved,
+    RunningSums,
+    SumsState,
+)
 from roller_host.signal.sequence import ELSEWHERE, Chain, GuidedPlace, chain_of
 
 if TYPE_CHECKING:
@@ -76,14 +87,10 @@ class Zones(NamedTuple):
     """Probability of ``settled``, 0 to 1; 0 when unknown before a start pose."""
     up: NDArray[np.float64]
     """Face-up, world frame, unit vectors, (n, 3); the vertical for a person who sits, and before a start pose."""
-    heading_sigma_deg: NDArray[np.float64]
-    """Standard uncertainty of the heading of the face, (n,); infinite before a start pose."""
+    heading_sigma_deg: float
+    """Standard uncertainty of the heading of the face at the last sample; infinite before a start pose."""
 
 
-_TAIL = 5
-"""Rows of running sums kept: the speed of the roller is taken over one step less."""
-_ROLLING, _NORMAL, _FELT, _ROLLED, _FELT_SUM, _ROLLED_SUM = (slice(i, i + 3) for i in range(0, 18, 3))
-_N_SUMS = 18
 _CONTACT, _STILL = 1, 2
 
 
@@ -141,14 +148,14 @@ class _Shown(NamedTuple):
 
     settled: int
     confidence: float
-    up: NDArray[np.float64]
+    up: tuple[float, float, float]
     sigma_deg: float
     """When the track was last changed."""
     i: int
     """Number of the sample to which that belongs: the heading drifts on."""
 
 
-_UNKNOWN = _Shown(-1, 0.0, np.array([0.0, 0.0, 1.0]), math.inf, 0)
+_UNKNOWN = _Shown(-1, 0.0, (0.0, 0.0, 1.0), math.inf, 0)
 
 
 class ZoneState(NamedTuple):
@@ -156,10 +163,7 @@ class ZoneState(NamedTuple):
 
     n_samples: int = 0
     """Samples so far."""
-    tail: NDArray[np.float64] = np.zeros((_TAIL, _N_SUMS))
-    """Newest running sums, world frame: rolling direction, normal, acceleration, way rolled; and the sums of the last
-    two."""
-    last_roll_rad: float | None = None
+    sums: SumsState = SumsState()
     contact: bool = False
     still: bool = False
     pose_begin: _Mark | None = None
@@ -179,8 +183,7 @@ class _Block(NamedTuple):
     chain: Chain
     model: DeviceModel
     samples: ZoneInput
-    sums: NDArray[np.float64]
-    """Running sums, (5 + n, 18)."""
+    sums: RunningSums
     begin_i: int
     """Number of the first sample since the beginning of the state."""
     period_s: float
@@ -192,13 +195,14 @@ class _Block(NamedTuple):
         x, y, z = self.samples.rate_rad_s[row].tolist()
         turning = np.array([y * lever[2] - z * lever[1], z * lever[0] - x * lever[2], x * lever[1] - y * lever[0]])
         arm_m = rotation @ (lever + self.model.geometry.roller_radius_m * self.model.press)
-        rolled_m = self.sums[row + _TAIL, _ROLLED] - self.sums[row + 1, _ROLLED]
-        speed = rolled_m / ((_TAIL - 1) * self.period_s)
-        return _Mark(i, self.sums[row + _TAIL - 1].copy(), speed - rotation @ turning, arm_m)
+        sums = self.sums.rows
+        rolled_m = sums[row + TAIL, ROLLED] - sums[row + 1, ROLLED]
+        speed = rolled_m / ((TAIL - 1) * self.period_s)
+        return _Mark(i, sums[row + TAIL - 1].copy(), speed - rotation @ turning, arm_m)
 
     def since(self, begin: _Mark, i: int) -> NDArray[np.float64]:
         """Running sums of the samples from ``begin`` to number ``i``, both included."""
-        return self.sums[i - self.begin_i + _TAIL] - begin.sums
+        return self.sums.rows[i - self.begin_i + TAIL] - begin.sums
 
 
 def zone_step(
@@ -234,7 +238,7 @@ def zone_step(
     """
     n = len(samples.contact)
     chain = chain_of(params.stay, params.elsewhere, routine)
-    sums = _running_sums(model, state, samples)
+    sums = RunningSums(model, state.sums, Moved(samples.rotation, samples.acc_m_s2, samples.roll_rad))
     block = _Block(params, chain, model, samples, sums, state.n_samples, period_s)
     flags = _flags(params, samples)
     spans: list[tuple[int, _Shown]] = []
@@ -246,12 +250,7 @@ def zone_step(
         spans.append((change, state.shown))
         if change < n:
             state = _showing(_change(block, state, block.begin_i + change, flags[change]))
-    end = state._replace(
-        n_samples=state.n_samples + n,
-        tail=block.sums[-_TAIL:].copy(),
-        last_roll_rad=samples.roll_rad.item(-1),
-    )
-    return _zones(block, spans), end
+    return _zones(block, spans), state._replace(n_samples=state.n_samples + n, sums=sums.left())
 
 
 def after_gap(state: ZoneState) -> ZoneState:
@@ -269,21 +268,20 @@ def _showing(state: ZoneState) -> ZoneState:
         return state
     heading_rad, recline_rad = track.straight
     ahead = math.sin(recline_rad)
-    up = np.array([-ahead * math.sin(heading_rad), ahead * math.cos(heading_rad), math.cos(recline_rad)])
+    up = -ahead * math.sin(heading_rad), ahead * math.cos(heading_rad), math.cos(recline_rad)
     sigma_deg = math.degrees(track.heading[1])
     return state._replace(shown=_Shown(track.settled, track.confidence, up, sigma_deg, track.i))
 
 
 def _zones(block: _Block, spans: list[tuple[int, _Shown]]) -> Zones:
     """Per sample what was shown up to the ends of spans."""
-    contact, ends = block.samples.contact, [end for end, _ in spans]
+    contact, ends, last = block.samples.contact, [end for end, _ in spans], spans[-1][1]
     lengths = list(map(operator.sub, ends, [0, *ends]))
-    columns = zip(*(shown for _, shown in spans), strict=True)
-    settled, confidence, up, sigma_deg, since = (np.array(column).repeat(lengths, axis=0) for column in columns)
-    gone = np.arange(block.begin_i, block.begin_i + len(contact), dtype=np.float64)
-    gone -= since
-    sigma_deg = placing.drifted_sigma_deg(block.params, sigma_deg, gone * block.period_s)
-    return Zones(np.where(contact, settled, -1), settled, confidence, up, sigma_deg)
+    table = np.array([(shown.settled, shown.confidence, *shown.up) for _, shown in spans]).repeat(lengths, axis=0)
+    settled = table[:, 0].astype(np.int64)
+    gone_s = (block.begin_i + len(contact) - 1 - last.i) * block.period_s
+    sigma_deg = placing.drifted_sigma_deg(block.params, last.sigma_deg, gone_s)
+    return Zones(np.where(contact, settled, -1), settled, table[:, 1], table[:, 2:], sigma_deg)
 
 
 def _flags(params: ZoneParams, samples: ZoneInput) -> list[int]:
@@ -352,7 +350,7 @@ def _change(block: _Block, state: ZoneState, i: int, flag: int) -> ZoneState:
 def _posed(block: _Block, track: Track | None, begin: _Mark, i: int) -> Track | None:
     """Take a start pose that has been held until before sample ``i``."""
     held = block.since(begin, i - 1)
-    pose = frame_of_pose(held[_NORMAL], held[_ROLLING])
+    pose = frame_of_pose(held[NORMAL], held[ROLLING])
     if pose is None:
         return track
     if not (track and track.touched):
@@ -392,9 +390,9 @@ def _flight(begin: _Mark, end: _Mark, period_s: float) -> NDArray[np.float64]:
     """Way of the contact point through the air, world frame, (3,)."""
     air_s = (end.i - begin.i) * period_s
     sums = (end.sums - begin.sums) * period_s
-    way_m = sums[_FELT_SUM] * period_s + (begin.imu_m_s - begin.sums[_FELT] * period_s) * air_s
+    way_m = sums[FELT_SUM] * period_s + (begin.imu_m_s - begin.sums[FELT] * period_s) * air_s
     # The velocity at the end is known too: what is left of it was gained evenly on the way.
-    return way_m + (end.imu_m_s - begin.imu_m_s - sums[_FELT]) * (air_s / 2) + end.arm_m - begin.arm_m
+    return way_m + (end.imu_m_s - begin.imu_m_s - sums[FELT]) * (air_s / 2) + end.arm_m - begin.arm_m
 
 
 def _finished(block: _Block, track: Track, begin: _Mark, i: int) -> Track:
@@ -403,7 +401,7 @@ def _finished(block: _Block, track: Track, begin: _Mark, i: int) -> Track:
         return track
     (track,), weighed = _weighed(block, track, begin, track.expected, [i])
     belief = placing.learned(track.belief, weighed)
-    way_m = track.axes @ block.since(begin, i)[_ROLLED]
+    way_m = track.axes @ block.since(begin, i)[ROLLED]
     return track._replace(belief=placing.rolled(block.params, belief, way_m), i=i, expected=None)
 
 
@@ -413,9 +411,9 @@ def _weighed(
     """Name the place of the contact under way by what has been seen of it up to each of some samples."""
     last = np.array(ends)
     n = (last - (begin.i - 1))[:, np.newaxis]
-    seen = block.sums[last + (_TAIL - block.begin_i)] - begin.sums
-    ways_m = itertools.accumulate([track.way_m, *itertools.starmap(math.hypot, seen[:, _ROLLED].tolist())], max)
-    seen[:, _ROLLED_SUM] -= n * begin.sums[_ROLLED]
+    seen = block.sums.rows[last + (TAIL - block.begin_i)] - begin.sums
+    ways_m = itertools.accumulate([track.way_m, *itertools.starmap(math.hypot, seen[:, ROLLED].tolist())], max)
+    seen[:, ROLLED_SUM] -= n * begin.sums[ROLLED]
     means = seen.reshape(-1, 6, 3) @ track.axes.T / n[:, np.newaxis]
     directions = np.empty((len(ends), 3, 3))
     directions[:, 0], directions[:, 1], directions[:, 2] = means[:, 1], means[:, 0], track.axes[:, 2]
@@ -429,24 +427,3 @@ def _weighed(
             best, confidence = -1, 0.0
         named.append(track._replace(settled=best, confidence=confidence, way_m=way_m))
     return named, weighed
-
-
-def _running_sums(model: DeviceModel, state: ZoneState, samples: ZoneInput) -> NDArray[np.float64]:
-    """Running sums of the block behind those of the tail, sample by sample, so that blocks cannot show in them."""
-    roll, radius_m = samples.roll_rad.tolist(), model.geometry.roller_radius_m
-    roll.insert(0, roll[0] if state.last_roll_rad is None else state.last_roll_rad)
-    rolled_m = np.array([(now - before) * radius_m for before, now in itertools.pairwise(roll)])
-    sums = np.empty((_TAIL + len(rolled_m), _N_SUMS))
-    sums[:_TAIL] = state.tail
-    steps = sums[_TAIL:]
-    axes = samples.rotation if model.straight else np.matmul(samples.rotation, model.basis)
-    steps[:, : _FELT.start].reshape(-1, 2, 3)[:] = axes.transpose(0, 2, 1)[:, 1:]
-    np.matmul(samples.rotation, samples.acc_m_s2[:, :, np.newaxis], out=steps[:, _FELT, np.newaxis])
-    steps[:, _FELT.stop - 1] -= GRAVITY_M_S2
-    np.multiply(steps[:, _ROLLING], rolled_m[:, np.newaxis], out=steps[:, _ROLLED])
-    first = sums[_TAIL - 1 :, : _FELT_SUM.start]
-    np.add.accumulate(first, axis=0, out=first)
-    second = sums[_TAIL - 1 :, _FELT_SUM.start :]
-    second[1:] = first[1:, _FELT.start :]
-    np.add.accumulate(second, axis=0, out=second)
-    return sums
