@@ -22,7 +22,7 @@ def moved():
     return Moved(Rotation.random(N, rng=rng).as_matrix(), rng.normal(0, 5, (N, 3)), np.cumsum(rng.normal(0, 0.1, N)))
 
 
-def last_row(moved, length, asked=(), model=lambda i: MODEL):
+def last_row(moved, length, asked=(), model=lambda _: MODEL):
     """The sums at the last sample, fed in blocks, when they are asked for in some blocks before too."""
     state = SumsState()
     for k, i in enumerate(range(0, N, length)):
