@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -55,25 +55,29 @@ def sample_dtype(stream_id: int) -> np.dtype[np.void] | None:
     return None if any(field[1] == "i24" for field in fields) else record_dtype(fields)
 
 
-def _uniform_code(stream_id: int) -> str | None:
+def _uniform_dtype(stream_id: int) -> np.dtype[Any] | None:
     types = {field[1] for field in codec.STREAM_FIELDS[stream_id]}
-    return _NUMPY_CODE.get(types.pop()) if len(types) == 1 else None
+    code = _NUMPY_CODE.get(types.pop()) if len(types) == 1 else None
+    return np.dtype(code) if code else None
 
 
-_DTYPES = {stream_id: sample_dtype(stream_id) for stream_id in codec.STREAM_FIELDS}
-_UNIFORM = {stream_id: _uniform_code(stream_id) for stream_id in codec.STREAM_FIELDS}
+_I32, _LE_I32 = np.dtype(np.int32), np.dtype("<i4")
+_LAYOUTS = {
+    stream_id: (len(fields), _uniform_dtype(stream_id), sample_dtype(stream_id))
+    for stream_id, fields in codec.STREAM_FIELDS.items()
+}
+"""Channels, their type when all have the same, and that of one sample; either is None where there is none."""
 
 
 def _read_samples(stream_id: int, payload: bytes, start: int, count: int) -> NDArray[np.int32]:
-    n_channels = len(codec.STREAM_FIELDS[stream_id])
-    if code := _UNIFORM[stream_id]:
-        return np.ndarray((count, n_channels), code, payload, start).astype(np.int32)
-    dtype = _DTYPES[stream_id]
+    n_channels, uniform, dtype = _LAYOUTS[stream_id]
+    if uniform is not None:
+        return np.ndarray((count, n_channels), uniform, payload, start).astype(_I32)
     if dtype is not None:
         records = np.frombuffer(payload, dtype, count, start)
         return np.stack([records[name].astype(np.int32) for name in dtype.names or ()], axis=1)
     # The upper three of four bytes, whose first is still the one before: the shift down drops that and brings the sign.
-    return np.ndarray((count, n_channels), "<i4", payload, start - 1, (3 * n_channels, 3)) >> 8
+    return np.ndarray((count, n_channels), _LE_I32, payload, start - 1, (3 * n_channels, 3)) >> 8
 
 
 def decode_packet(payload: bytes, sizes: Mapping[int, int] | None = None) -> Packet:

@@ -6,6 +6,7 @@ Live sessions and replays feed it alike.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -251,16 +252,17 @@ class Pipeline:
         contact = estimates.contact.tolist()
         if True not in contact:
             return
-        for touches, force_n, i_place in zip(contact, estimates.force_n.tolist(), estimates.places, strict=True):
-            if not touches:
-                continue
+        touching = itertools.compress(zip(estimates.force_n.tolist(), estimates.places, strict=True), contact)
+        contact_s, force_sum_n, force_peak_n = totals.contact_s_by_place, totals.force_sum_n, totals.force_peak_n
+        for force_n, i_place in touching:
             # One by one: a sum over blocks would depend on where they end.
-            totals.contact_samples += 1
-            totals.force_sum_n += force_n
-            totals.force_peak_n = max(totals.force_peak_n, force_n)
+            force_sum_n += force_n
+            force_peak_n = max(force_peak_n, force_n)
             if i_place >= 0:
                 place = PLACES[i_place]
-                totals.contact_s_by_place[place] = totals.contact_s_by_place.get(place, 0.0) + period_s
+                contact_s[place] = contact_s.get(place, 0.0) + period_s
+        totals.contact_samples += contact.count(True)
+        totals.force_sum_n, totals.force_peak_n = force_sum_n, force_peak_n
 
     def _control(self, record: Record) -> None:
         """Learn about the device from the requests and responses that went by."""

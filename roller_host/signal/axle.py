@@ -44,10 +44,12 @@ def felt_at_axle(
         Body frame, m/s2.
     """
     lever = model.lever_m
-    track = np.concatenate([rate_rad_s[[0, 0]] if last_rad_s is None else last_rad_s, rate_rad_s])
-    change = 1.5 * track[2:] - 2.0 * track[1:-1] + 0.5 * track[:-2]
-    # Row by row, so that blocks cannot show: a product with the whole block would sum in another order.
-    felt = np.matmul(change[:, np.newaxis], model.turning)[:, 0]
+    track = np.empty((len(rate_rad_s) + 2, 3))
+    track[:2], track[2:] = rate_rad_s[0] if last_rad_s is None else last_rad_s, rate_rad_s
+    # Three samples in a row are nine numbers in a row. Row by row, so that blocks cannot show: a product with the whole
+    # block would sum in another order.
+    threes = np.ndarray((len(rate_rad_s), 1, 9), np.float64, track, 0, (24, 72, 8))
+    felt = np.matmul(threes, model.slope_turning)[:, 0]
     felt *= fs_hz
     felt += acc_m_s2
     # w x (w x r) = w (w . r) - r (w . w)

@@ -82,6 +82,11 @@ class DeviceModel:
         return np.cross(np.eye(3), self.lever_m)
 
     @cached_property
+    def slope_turning(self) -> NDArray[np.float64]:
+        """The same for the angular rates of three samples in a row: its slope at the last, times a period, (9, 3)."""
+        return np.concatenate([0.5 * self.turning, -2.0 * self.turning, 1.5 * self.turning])
+
+    @cached_property
     def force_axis(self) -> NDArray[np.float64]:
         """Unit vector of the load cell's axis, body frame: as the calibration says, else `press`. Shape (3,)."""
         record = self.calibration

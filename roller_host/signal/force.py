@@ -244,8 +244,7 @@ def saturation(model: DeviceModel, samples: Samples) -> tuple[NDArray[np.bool_],
         n > 0 samples.
     """
     range_n = model.range_n
-    overload = samples.cell_n >= range_n
-    saturated = overload | (samples.cell_n <= -range_n)
+    overload, saturated = samples.cell_n >= range_n, np.abs(samples.cell_n) >= range_n
     for values, scale in (
         (samples.acc_m_s2, model.acc_m_s2_per_count),
         (samples.gyro_rad_s, model.gyro_rad_s_per_count),

@@ -72,18 +72,20 @@ def restart(state: Mapping[str, Any], period_s: float) -> Mapping[str, Any]:
 
 # Each element of the matrix is a sum of two products of quaternion elements (w, x, y, z), the second doubled; 1 more on
 # the diagonal. As tables, all of them take a handful of calls.
-_LEFT = np.array([2, 1, 1, 1, 1, 2, 1, 2, 1, 3, 0, 0, 0, 3, 0, 0, 0, 2])
-_RIGHT = np.array([2, 2, 3, 2, 1, 3, 3, 3, 1, 3, 3, 2, 3, 3, 1, 2, 1, 2])
+_LEFT = [2, 1, 1, 1, 1, 2, 1, 2, 1, 3, 0, 0, 0, 3, 0, 0, 0, 2]
+_RIGHT = [2, 2, 3, 2, 1, 3, 3, 3, 1, 3, 3, 2, 3, 3, 1, 2, 1, 2]
+_FACTORS = np.array(_LEFT + _RIGHT)
 _TWICE = 2.0 * np.array([-1, 1, 1, 1, -1, 1, 1, 1, -1, -1, -1, 1, 1, -1, -1, -1, 1, -1])[:, np.newaxis]
 
 
 def matrices(q: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotation matrices, (n, 3, 3), of unit quaternions, (n, 4), scalar first."""
-    columns = q.T.copy()
-    products = columns.take(_RIGHT, axis=0)
+    factors = q.T.copy().take(_FACTORS, axis=0)
+    products = factors[:18]
+    products *= factors[18:]
     products *= _TWICE
-    products *= columns.take(_LEFT, axis=0)
     out = np.empty((len(q), 9))
     np.add(products[:9], products[9:], out=out.T)
-    out[:, ::4] += 1.0
+    diagonal = out[:, ::4]
+    diagonal += 1.0
     return out.reshape(-1, 3, 3)

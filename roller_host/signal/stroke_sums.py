@@ -66,8 +66,6 @@ class Rows(NamedTuple):
     """Way of the axle as encoder and gyroscope say."""
     way_m: NDArray[np.float64]
     """The same as followed."""
-    ahead_m: NDArray[np.float64]
-    """The same ``StrokeParams.ahead_s`` later."""
     rate_rad_s: NDArray[np.float64]
     acc_m_s2: NDArray[np.float64]
     axes: NDArray[np.float64]

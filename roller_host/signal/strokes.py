@@ -130,11 +130,11 @@ def stroke_step(
         Memory for the next block.
     """
     contact = [c is not NO_CONTACT for c in samples.comfort]
-    rows, speeds, followed = _rows(params, model, state, samples, fs_hz)
+    rows, speeds, ahead_m, followed = _rows(params, model, state, samples, fs_hz)
     speeds = [speed if touches else 0.0 for speed, touches in zip(speeds, contact, strict=True)]
     before = _held(params, state.grip)
     cutter = _Cutter(params, model, state, (rows, samples), fs_hz)
-    state = cutter.run(contact, state, followed)
+    state = cutter.run(contact, ahead_m, state, followed)
     speed, direction = np.array(speeds), np.full(len(speeds), np.nan)
     if max(map(abs, speeds)) > params.moving_m_s:
         skew, pitch = before
@@ -162,8 +162,8 @@ class _Followed(NamedTuple):
 
 def _rows(
     params: StrokeParams, model: DeviceModel, state: StrokeState, samples: StrokeInput, fs_hz: float
-) -> tuple[Rows, list[float], _Followed]:
-    """Rows of the block, and the speed."""
+) -> tuple[Rows, list[float], list[float], _Followed]:
+    """Rows of the block, the speed, and the way ``params.ahead_s`` later."""
     rate, acc, axes = samples.rate_rad_s, samples.acc_m_s2, samples.rotation
     if not model.straight:
         rate, acc = (np.einsum("ij,jk->ik", one, model.basis) for one in (rate, acc))
@@ -182,7 +182,6 @@ def _rows(
         samples.t_s,
         np.array(path),
         np.array(followed),
-        np.array(ahead),
         rate,
         acc,
         axes,
@@ -191,7 +190,7 @@ def _rows(
         samples.force_sigma_n,
         np.array([c is COMFORTABLE for c in samples.comfort]),
     )
-    return rows, speeds, _Followed(track[-n_past:], *last, turned_rad)
+    return rows, speeds, ahead, _Followed(track[-n_past:], *last, turned_rad)
 
 
 def _path_m(
@@ -282,12 +281,12 @@ class _Cutter:
         self.changes: list[tuple[int, GripState]] = []
         """Row of the block from which on the grip is another."""
 
-    def run(self, contact: list[bool], state: StrokeState, followed: _Followed) -> StrokeState:
+    def run(self, contact: list[bool], ahead_m: list[float], state: StrokeState, followed: _Followed) -> StrokeState:
         """Go through the block."""
         rows, (reversal_m, longest_s) = self._blocks[-1], (self._params.reversal_m, self._params.longest_s)
         begin, extreme, sign, begin_s, far_m = state.begin, state.extreme, state.sign, state.begin_s, state.far_m
-        columns = zip(contact, rows.way_m.tolist(), rows.ahead_m.tolist(), rows.t_s.tolist(), strict=True)
-        for i, (touches, way_m, ahead_m, t_s) in enumerate(columns, self._n_old):
+        columns = zip(contact, rows.way_m.tolist(), ahead_m, rows.t_s.tolist(), strict=True)
+        for i, (touches, way_m, soon_m, t_s) in enumerate(columns, self._n_old):
             if not touches:
                 if i > begin:
                     self._close(begin, i - 1, i)
@@ -301,7 +300,7 @@ class _Cutter:
             elif not sign:
                 if abs(moved) > reversal_m:
                     sign, extreme, far_m = (1 if moved > 0 else -1), i, way_m
-            elif sign * (far_m - ahead_m) > reversal_m:
+            elif sign * (far_m - soon_m) > reversal_m:
                 self._close(begin, extreme, i)
                 begin, begin_s = extreme, self._t_s(extreme)
                 sign, extreme, far_m = -sign, i, way_m
