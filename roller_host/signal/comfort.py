@@ -299,7 +299,7 @@ def comfort_step(
     """
     zone, side, band = place
     edges = _edges(params, band)
-    columns = [column.tolist() for column in (felt.t_s, felt.force_n, felt.sure_n, felt.overload)]
+    columns = felt.t_s.tolist(), felt.force_n.tolist(), felt.sure_n.tolist(), felt.overload.tolist()
     samples = list(zip(*columns, strict=True))
     comfort: list[Comfort] = []
     cues: list[Cue] = []

@@ -132,14 +132,14 @@ def stroke_step(
     contact = [c is not NO_CONTACT for c in samples.comfort]
     rows, speeds, ahead_m, followed = _rows(params, model, state, samples, fs_hz)
     speeds = [speed if touches else 0.0 for speed, touches in zip(speeds, contact, strict=True)]
-    before = _held(params, state.grip)
+    grip = state.grip
     cutter = _Cutter(params, model, state, (rows, samples), fs_hz)
     state = cutter.run(contact, ahead_m, state, followed)
     speed, direction = np.array(speeds), np.full(len(speeds), np.nan)
     if max(map(abs, speeds)) > params.moving_m_s:
-        skew, pitch = before
+        skew, pitch = _held(params, grip)
         if cutter.changes:
-            skew, pitch = (np.full(len(speed), tangent) for tangent in before)
+            skew, pitch = np.full(len(speed), skew), np.full(len(speed), pitch)
             for row, grip in cutter.changes:
                 skew[row:], pitch[row:] = _held(params, grip)
         np.copyto(direction, _angle_deg(rows, skew, pitch, np.sign(speed)), where=np.abs(speed) > params.moving_m_s)

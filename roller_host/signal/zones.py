@@ -286,14 +286,19 @@ def _zones(block: _Block, spans: list[tuple[int, _Shown]]) -> Zones:
 
 def _flags(params: ZoneParams, samples: ZoneInput) -> list[int]:
     """On the skin, still in the air, or neither, for each sample."""
+    contact = samples.contact.tolist()
+    if False not in contact:
+        return [_CONTACT] * len(contact)
     spin2, still2 = np.vecdot(samples.rate_rad_s, samples.rate_rad_s).tolist(), params.still_rad_s**2
-    pairs = zip(samples.contact.tolist(), spin2, strict=True)
+    pairs = zip(contact, spin2, strict=True)
     return [_CONTACT if touches else _STILL if one < still2 else 0 for touches, one in pairs]
 
 
 def _changes(state: ZoneState, flags: list[int]) -> list[int]:
     """Rows at which contact or stillness begin or end."""
     first = [0] if flags[0] != _CONTACT * state.contact + _STILL * state.still else []
+    if flags.count(flags[0]) == len(flags):
+        return first
     return first + [i for i, (one, other) in enumerate(itertools.pairwise(flags), 1) if one != other]
 
 
