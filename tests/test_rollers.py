@@ -19,6 +19,7 @@ from roller_host.sessions.source import params_json
 from roller_host.sessions.store import Recorder, open_recording
 from roller_host.signal.core import SignalParams
 from roller_host.signal.record import Record
+from simulator.firmware.device import Device
 
 BLUE = KnownRoller("00112233445566aa", "Roller-66AA", "", "AA:BB", "2026-11-20T10:00:00+01:00")
 RED = KnownRoller("00112233445566bb", "Roller-66BB", "", "CC:DD", "2026-11-21T10:00:00+01:00", 2)
@@ -234,3 +235,18 @@ def test_without_a_place_to_record_to_a_log_is_not_begun(tmp_path):
     desk = Desk(tmp_path / "file" / "folder")
     assert not desk.shelf.begin(1, 2, 0)
     assert "cannot create" in desk.shelf.problem
+
+
+def test_what_a_roller_said_is_known_after_a_lost_link_but_not_of_another_roller():
+    """Scales and calibration are asked for once in a session, and INFO at each connection."""
+
+    def info(seed):
+        return Record(0.0, "INFO", "in", Device(seed=seed).info_payload())
+
+    asked = Record(0.1, "CONTROL", "out", codec.encode_request("STREAM_INFO", 1, 1))
+    settings = Settings()
+    for record in (info(1), asked, info(1)):
+        settings.keep(record)
+    assert settings.records == [info(1), asked]
+    settings.keep(info(2))
+    assert settings.records == [info(2)]

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from firmware_protocol import codec
+from firmware_protocol.codec import ProtocolError
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import SUFFIX, recordings_folder, reserve
 from roller_host.sessions.store import Recorder, open_recording
 from roller_host.sessions.unfinished import LOG_KIND
+from roller_host.signal.ledger import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +32,7 @@ _SETTINGS: Final = ("STREAM_INFO", "CAL_READ", "GEOMETRY_READ", "LOG_SESSION")
 
 
 class Settings:
-    """What a roller has said about itself on its latest connection: without it its packets cannot be read."""
+    """What a roller has said about itself: without it its packets cannot be read."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -38,11 +40,19 @@ class Settings:
     def keep(self, record: Record) -> None:
         """Keep a record if it is one of those."""
         if record.source == "INFO":
-            self.records = [record]
+            # It is read at each connection, the rest once in a session.
+            if not self.records or _device_id(self.records[0]) != _device_id(record):
+                self.records = [record]
         elif record.source == "CONTROL":
             op = record.payload[1:2] if record.direction == "in" else record.payload[:1]
             if op and codec.OP_NAME.get(op[0]) in _SETTINGS:
                 self.records.append(record)
+
+
+def _device_id(info: Record) -> bytes | None:
+    with suppress(ProtocolError):
+        return bytes(codec.decode_record("INFO", info.payload).device_id)
+    return None
 
 
 class Shelf:
@@ -156,4 +166,4 @@ def _last_number(path: Path) -> int | None:
     """Number of the newest log packet in a recording."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
         row = db.execute("SELECT payload FROM records WHERE source = 'STREAM' ORDER BY n DESC LIMIT 1").fetchone()
-    return int.from_bytes(row[0][2:6], "little") if row else None
+    return number_of(row[0]) if row else None

@@ -10,6 +10,11 @@ FARTHEST: Final = 20_000
 """Packets that may be missing at a stretch (20 minutes at the default rate): a number farther ahead is not believed."""
 
 
+def number_of(payload: bytes) -> int:
+    """Packet number in a STREAM payload, without decoding the rest; what is too short for one gives some number."""
+    return int.from_bytes(payload[2:6], "little")
+
+
 class Ledger:
     """Numbers of the packets of one session; memory grows with what is missing, not with what is there."""
 
