@@ -35,7 +35,7 @@ from roller_host.sessions.source import guided_by, params_from_json, params_json
 from roller_host.sessions.store import Recorder, open_recording
 from roller_host.sessions.unfinished import elapsed_s
 from roller_host.signal.core import SignalParams
-from roller_host.signal.ledger import Ledger
+from roller_host.signal.ledger import Ledger, number_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -108,6 +108,7 @@ async def open_world(spec: str, seed: int, passkey: int | None = None) -> AsyncG
         from simulator.firmware.device import Device  # noqa: PLC0415
         from simulator.generate import record_alone  # noqa: PLC0415
         from simulator.live import Rollers  # noqa: PLC0415
+        from simulator.scenario import Radio as Antenna  # noqa: PLC0415
         from simulator.scenario import ScenarioError, load_scenario  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise BadRadioError(
@@ -120,11 +121,12 @@ async def open_world(spec: str, seed: int, passkey: int | None = None) -> AsyncG
         raise BadRadioError(f"There is no such demo: {error}.") from error
     # The shortest connection interval that there is: nobody waits for the demo to connect.
     air, device = Air(interval_s=7.5e-3), plan.device(seed) if plan else Device(seed=seed)
+    antenna = plan.radio if plan else Antenna()
     if plan and plan.log_s:
         record_alone(device, plan.log_s, monotonic_us())
-    async with open_peripheral(air, device, max_mtu=plan.radio.max_mtu if plan else 517) as roller:
+    async with open_peripheral(air, device, max_mtu=antenna.max_mtu) as roller:
         controller, incidents = AirController("host", air), plan.incidents if plan else ()
-        roller.radio.place(plan.radio.distance_m if plan else 1.0)
+        roller.radio.place(antenna.distance_m)
         fate = asyncio.create_task(Rollers([roller], logger.info).follow(roller, incidents))
         try:
             async with open_radio(spec, controller=controller, passkey=passkey or _passkey_of(roller)) as radio:
@@ -384,7 +386,7 @@ def _follow(bookmark: Bookmark, record: Record) -> None:
     if record.direction == "out":
         return
     if record.source == "STREAM" and record.payload[:1] in (bytes([layout.PTYPE_LIVE]), bytes([layout.PTYPE_BACKFILL])):
-        bookmark.ledger.add(int.from_bytes(record.payload[2:6], "little"))
+        bookmark.ledger.add(number_of(record.payload))
         return
     with suppress(ProtocolError):
         if record.source == "INFO":

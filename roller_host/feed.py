@@ -19,7 +19,7 @@ from roller_host.dashboard.session import Interrupted, RollerChoice, Rollers, Sn
 from roller_host.link.radio import Wanted, open_radio
 from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, LinkState
 from roller_host.link.thread import LinkThread
-from roller_host.link.visit import forget_keys, visit
+from roller_host.link.visit import IDENTIFY_S, forget_keys, identify
 from roller_host.sessions import rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.store import open_recording
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 SNAPSHOT_S: Final = 0.25
 SCAN_S: Final = 8.0
-IDENTIFY_S: Final = 5
 RATE_S: Final = 2.0
 """Over how long the present rate is measured, s."""
 LOSS_S: Final = 5.0
@@ -132,12 +131,7 @@ class DashboardSession:
             await self._live.control.identify(IDENTIFY_S)
         else:
             async with self._one_link, open_world(*self._world(choice)) as (radio, _):
-                await visit(
-                    radio,
-                    self._target(choice),
-                    lambda connection: connection.control.identify(IDENTIFY_S),
-                    on_state=self.mailbox.append,
-                )
+                await identify(radio, self._target(choice), on_state=self.mailbox.append)
         self._tell(note=f"{choice.title} blinks and buzzes now.")
 
     def rename(self, choice: RollerChoice, name: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from roller_host.app import LiveRun, Options, fetch_log, is_demo, open_world, target_of
 from roller_host.link.states import Found, LinkError, LinkPhase, LinkState, NoDeviceError
-from roller_host.link.visit import forget_keys, visit
+from roller_host.link.visit import forget_keys, identify
 from roller_host.sessions import rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.unfinished import latest_unfinished
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from roller_host.signal.estimates import Estimates
 
 T = TypeVar("T")
-
-IDENTIFY_S = 5
 
 
 def run_headless(options: Options, devices: Sequence[str] = ()) -> int:
@@ -260,13 +258,9 @@ def _known(text: str) -> rollers.KnownRoller:
 
 def run_identify(options: Options) -> int:
     """Let a roller blink and buzz; returns the exit code."""
-
-    async def identify(radio: Radio) -> None:
-        await visit(radio, target_of(options.device), lambda link: link.control.identify(IDENTIFY_S), on_state=note)
-
     progress, note = _states()
     try:
-        _on_radio(options, identify, progress)
+        _on_radio(options, lambda radio: identify(radio, target_of(options.device), on_state=note), progress)
     except LinkError as error:
         return finish({}, error, error.exit_code, as_json=options.json)
     return finish({"identified": True}, None, 0, as_json=options.json)

@@ -18,6 +18,7 @@ from firmware_protocol import codec, layout
 from roller_host.link.control import RequestError
 from roller_host.link.race import end
 from roller_host.link.states import LinkLostError, RefusedError
+from roller_host.signal.ledger import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -241,7 +242,7 @@ class Errands:
     def take_log(self, record: Record) -> None:
         """Take a packet of the roller's log."""
         if len(record.payload) >= HEADER_B and record.payload[0] == layout.PTYPE_LOG:
-            self._came.setdefault(int.from_bytes(record.payload[2:6], "little"), record)
+            self._came.setdefault(number_of(record.payload), record)
             self._note_move(record.payload[1])
 
     async def fetch_log(self) -> None:

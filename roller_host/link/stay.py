@@ -13,7 +13,7 @@ from roller_host.link.errands import HEADER_B, Errands
 from roller_host.link.quality import Quality
 from roller_host.link.race import InterruptedByEventError, end, race
 from roller_host.link.states import LinkLostError, LinkPhase, LinkState, RefusedError
-from roller_host.signal.ledger import Ledger
+from roller_host.signal.ledger import Ledger, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ class Stay:
         """Note which packet came."""
         if len(payload) < HEADER_B:
             return
-        ptype, flags, seq = payload[0], payload[1], int.from_bytes(payload[2:6], "little")
+        ptype, flags, seq = payload[0], payload[1], number_of(payload)
         ledger = self._bookmark.ledger
         if self._early is not None:
             self._early.append(payload[:HEADER_B])
@@ -131,7 +131,6 @@ class Stay:
             await self._start()
         await connection.listen("STATUS")
         self._heard_s = self._clock()
-        self._teller.enter(LinkPhase.STREAMING)
 
     async def _resume(self) -> bool:
         """Ask what became of the session; True when it is still under way."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from roller_host.link.connection import Connection, LinkTimes
 from roller_host.link.radio import Wanted
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from roller_host.link.radio import Radio
 
 _T = TypeVar("_T")
+
+IDENTIFY_S: Final = 5
+"""How long a roller blinks and buzzes, s."""
 
 
 async def visit(
@@ -78,6 +81,11 @@ async def visit(
             await connection.close()
     finally:
         enter(LinkPhase.OFF)
+
+
+async def identify(radio: Radio, target: str | None, *, on_state: Callable[[LinkState], None]) -> None:
+    """Let a roller blink and buzz for `IDENTIFY_S`, to tell it from others; raises like `visit`."""
+    await visit(radio, target, lambda connection: connection.control.identify(IDENTIFY_S), on_state=on_state)
 
 
 async def forget_keys(radio: Radio, target: str, scan_s: float = 4.0) -> bool:
