@@ -57,7 +57,7 @@ def roll(out: Path, seconds: float) -> int:
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
-    from roller_host.app import Options
+    from roller_host.app.live import Options
     from roller_host.dashboard.window import MainWindow
     from roller_host.feed import DashboardSession
 

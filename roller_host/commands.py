@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from firmware_protocol.codec import ProtocolError
 from roller_host.analysis import analyse
-from roller_host.app import DEMO, Options, is_demo
+from roller_host.app.live import Options
+from roller_host.app.world import DEMO, is_demo
 from roller_host.export import check_folder, export, summarise
 from roller_host.feed import DashboardSession
 from roller_host.intake import open_file

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from firmware_protocol import codec
 from firmware_protocol.codec import ProtocolError
-from roller_host.app import DEMO, LiveRun, Options, complete, demo_scenarios, is_demo, open_world, target_of
+from roller_host.app.live import LiveRun, Options
+from roller_host.app.past import complete
+from roller_host.app.world import DEMO, demo_scenarios, is_demo, open_world
 from roller_host.dashboard.session import Interrupted, RollerChoice, Rollers, Snapshot
 from roller_host.link.radio import Wanted, open_radio
 from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, LinkState
@@ -54,7 +56,7 @@ class DashboardSession:
     def __init__(self, options: Options) -> None:
         self.mailbox: deque[Estimates | LinkState | Snapshot | Rollers] = deque(maxlen=4096)
         self._options = options
-        wanted = target_of(options.device)
+        wanted = rollers.target_of(options.device)
         named = wanted and not any(roller.device_id == wanted for roller in rollers.load())
         self._named = (RollerChoice(wanted, wanted, "named on the command line"),) if wanted and named else ()
         self._found: dict[str, Found] = {}

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from roller_host.app import LiveRun, Options, fetch_log, is_demo, open_world, target_of
+from roller_host.app.fetch import fetch_log
+from roller_host.app.live import LiveRun, Options
+from roller_host.app.world import is_demo, open_world
 from roller_host.link.states import Found, LinkError, LinkPhase, LinkState, NoDeviceError
 from roller_host.link.visit import forget_keys, identify
 from roller_host.sessions import rollers
@@ -260,7 +262,7 @@ def run_identify(options: Options) -> int:
     """Let a roller blink and buzz; returns the exit code."""
     progress, note = _states()
     try:
-        _on_radio(options, lambda radio: identify(radio, target_of(options.device), on_state=note), progress)
+        _on_radio(options, lambda radio: identify(radio, rollers.target_of(options.device), on_state=note), progress)
     except LinkError as error:
         return finish({}, error, error.exit_code, as_json=options.json)
     return finish({"identified": True}, None, 0, as_json=options.json)
@@ -274,7 +276,7 @@ def run_fetch(options: Options) -> int:
 
     progress, note = _states()
     try:
-        paths = _on_radio(options, lambda radio: fetch_log(radio, options, note, note_log), progress)
+        paths = _on_radio(options, lambda radio: fetch_log(radio, options.device, note, note_log), progress)
     except (LinkError, SessionError) as error:
         return finish({}, error, exit_code(error), as_json=options.json)
     if not options.json:

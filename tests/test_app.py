@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hosted import roller
 
-from roller_host.app import DEMO, LiveRun, Options
+from roller_host.app.live import LiveRun, Options
+from roller_host.app.world import DEMO
 from roller_host.dashboard.session import Rollers, Snapshot
 from roller_host.feed import DashboardSession
 from roller_host.link.states import LinkPhase, LinkState

@@ -59,7 +59,7 @@ def test_the_host_does_not_need_the_simulator_and_so_cannot_know_its_ranges(tmp_
     assert json.loads(done.stdout)["strokes"] > 0
 
 
-def test_only_app_names_the_simulator():
+def test_only_the_world_of_the_demo_names_the_simulator():
     naming = [
         ident(path)
         for path in (ROOT / "roller_host").rglob("*.py")
@@ -67,7 +67,7 @@ def test_only_app_names_the_simulator():
         if (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "simulator")
         or (isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == "simulator" for alias in node.names))
     ]
-    assert set(naming) == {"roller_host/app.py"}
+    assert set(naming) == {"roller_host/app/world.py"}
 
 
 def test_there_are_sources():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roller_host import cli
-from roller_host.app import Options
+from roller_host.app.live import Options
 from roller_host.commands import run_replay
 from simulator import cli as simulator_cli
 from simulator import witness

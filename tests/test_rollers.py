@@ -10,7 +10,7 @@ import pytest
 from sim import session
 
 from firmware_protocol import codec
-from roller_host.app import complete
+from roller_host.app.past import complete
 from roller_host.sessions import rollers, unfinished
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.rollers import KnownRoller

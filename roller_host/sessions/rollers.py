@@ -134,3 +134,9 @@ def find(text: str, path: Path | None = None) -> KnownRoller | None:
         if wanted in (one.casefold() for one in (roller.own_name, roller.name, roller.address, roller.device_id)):
             return roller
     return None
+
+
+def target_of(text: str | None) -> str | None:
+    """What the link is to look for, when a person named a roller by a name that only this computer knows."""
+    known = find(text) if text else None
+    return known.device_id if known else text

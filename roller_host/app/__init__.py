@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Composition root: puts radio, recorder, pipeline and outputs together."""

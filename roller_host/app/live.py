@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: MIT
+"""A session as a person asked for it: streamed, recorded, understood and shown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from firmware_protocol.codec import VersionError
+from roller_host.app.past import Past
+from roller_host.app.provenance import provenance
+from roller_host.app.world import is_demo
+from roller_host.link.bookmark import Bookmark
+from roller_host.link.client import stream
+from roller_host.link.connection import LinkTimes
+from roller_host.link.states import LinkError, LinkPhase, LinkState
+from roller_host.pipeline import Pipeline
+from roller_host.sessions import rollers
+from roller_host.sessions.errors import SessionError
+from roller_host.sessions.folder import already_there, reserve
+from roller_host.sessions.shelf import Settings, Shelf
+from roller_host.sessions.source import guided_by
+from roller_host.sessions.store import Recorder
+from roller_host.sessions.unfinished import elapsed_s
+from roller_host.signal.core import SignalParams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from roller_host.link.control import Control
+    from roller_host.link.radio import Radio
+    from roller_host.signal.estimates import Estimates
+    from roller_host.signal.record import Record
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for on the command line."""
+
+    radio: str = "native"
+    show_strokes: bool = True
+    """Print a line for each stroke, where stdout is not for JSON."""
+    device: str | None = None
+    """Name given by its owner, advertised name or its beginning, address, or device id; None takes the strongest."""
+    seconds: float | None = None
+    """Streaming time; None until stopped."""
+    seed: int = 1
+    """Of the demo's simulator."""
+    recorded: bool = True
+    out: Path | None = None
+    """File to record to; None for a name in the data folder."""
+    resume: Path | None = None
+    """Recording of a session that was cut off, to go on with."""
+    routine: Path | None = None
+    """What the person is going to do, as a routine's TOML file."""
+    passkey: int | None = None
+    """Six digits on the roller's label; Windows and macOS ask for them themselves."""
+    give_up_s: float = LinkTimes.give_up_s
+    """How long a lost roller is looked for, s."""
+    scan_s: float = 10.0
+    """How long the roller is looked for at first, s."""
+    json: bool = False
+    theme: str = "system"
+
+
+class LiveRun:
+    """One session on a link: every record is stored first, then understood, then shown.
+
+    Parameters
+    ----------
+    options : Options
+        Device, length and place of the recording.
+    on_estimates, on_state, on_battery : callable
+        Outputs; called on the link's thread.
+    on_log : callable, optional
+        Told how many packets of the roller's own recordings are fetched, and how many there are.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        on_estimates: Callable[[Estimates], None],
+        on_state: Callable[[LinkState], None],
+        on_battery: Callable[[int], None],
+        on_log: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._options = options
+        self._on_estimates, self._on_state, self._on_battery = on_estimates, on_state, on_battery
+        self.pipeline = Pipeline()
+        self.recorder: Recorder | None = None
+        self.problem = ""
+        """What went wrong beside the link, in a sentence."""
+        self.control: Control | None = None
+        """Requests of the present connection; None before the first."""
+        self.bookmark = Bookmark()
+        self._settings = Settings()
+        self._on_log = on_log or (lambda _n, _of: None)
+        self._shelf: Shelf | None = None
+        self._begin_s = time.perf_counter()
+        self._offset_s = 0.0
+        self._streaming = asyncio.Event()
+        self._failure: SessionError | None = None
+        """Why there is nothing to record to any more."""
+
+    async def run(self, radio: Radio, stop: asyncio.Event, on_progress: Callable[[str], None] | None = None) -> None:
+        """Stream until ``stop`` or the end of the time asked for.
+
+        Parameters
+        ----------
+        radio : Radio
+            What to connect through.
+        stop : asyncio.Event
+            Ends the session when set.
+        on_progress : callable, optional
+            Told in words how far an earlier part of the session is read.
+
+        Raises
+        ------
+        LinkError
+            When the link fails; what came before is in the recording.
+        SessionError
+            When there is nowhere to record to, or the session to go on with or the routine cannot be read.
+        """
+        options = self._options
+        if options.out is not None and options.out.exists():
+            raise already_there(options.out)
+        if options.routine is not None:
+            self.pipeline = Pipeline(SignalParams(routine=guided_by(options.routine)))
+        if options.resume is not None:
+            await self._go_on_from(options.resume, on_progress or (lambda _: None))
+        if options.recorded:
+            self._shelf = Shelf(self._log_meta, self._settings, self._on_log)
+        watch = asyncio.create_task(self._end_after(stop))
+        # Records and actions share this origin of time.
+        self._begin_s = time.perf_counter()
+        try:
+            await self._stream(radio, stop)
+        finally:
+            watch.cancel()
+            await self._close()
+        if self._failure:
+            raise self._failure
+
+    async def _stream(self, radio: Radio, stop: asyncio.Event) -> None:
+        def take(record: Record) -> None:
+            # Without a recording there is no session; the link is still left in good order.
+            try:
+                self._take(record._replace(t_s=record.t_s + self._offset_s))
+            except SessionError as error:
+                self._failure = error
+                stop.set()
+
+        try:
+            await stream(
+                radio,
+                target=self._target(),
+                on_record=take,
+                on_state=self._note_state,
+                stop=stop,
+                scan_s=self._options.scan_s,
+                on_battery=self._on_battery,
+                times=LinkTimes(give_up_s=self._options.give_up_s),
+                bookmark=self.bookmark,
+                shelf=self._shelf,
+                on_control=self._take_control,
+            )
+        except LinkError as error:
+            if self.recorder:
+                self.recorder.act(self._now_s(), "failed", str(error))
+            raise
+
+    async def _close(self) -> None:
+        if self._shelf:
+            await self._shelf.finish()
+            self.problem = self.problem or self._shelf.problem
+        if self.recorder:
+            # Waiting for the disk must not hold up the loop that others share.
+            await asyncio.to_thread(self.recorder.close, self.pipeline.summary())
+
+    def _now_s(self) -> float:
+        return time.perf_counter() - self._begin_s + self._offset_s
+
+    def _target(self) -> str | None:
+        """The roller wanted, in terms of the link."""
+        if self._options.resume is not None and self.bookmark.device_id:
+            return self.bookmark.device_id.hex()
+        return rollers.target_of(self._options.device)
+
+    def summary(self) -> dict[str, object]:
+        """Numbers of the session, and where it is recorded."""
+        fetched = [str(path) for path in self._shelf.finished] if self._shelf else []
+        return {
+            **self.pipeline.summary(),
+            "recording": str(self.recorder.path) if self.recorder else None,
+            **({"roller_recordings": fetched} if fetched else {}),
+        }
+
+    async def _go_on_from(self, path: Path, on_progress: Callable[[str], None]) -> None:
+        """Begin where a session was cut off."""
+        past = Past(path)
+        for read_s in past.read():
+            on_progress(f"reading what was recorded before: {read_s:.0f} s")
+            await asyncio.sleep(0)
+        if not past.bookmark.session_id:
+            raise SessionError(f"{path} holds no session that could be gone on with. Begin a new session")
+        self.pipeline, self.bookmark, self._settings = past.pipeline, past.bookmark, past.settings
+        self._offset_s = elapsed_s(past.began, past.last_s)
+        self.recorder = Recorder(path, None, self._note_problem)
+        self.recorder.act(self._offset_s, "resumed", f"after {self._offset_s - past.last_s:.1f} s")
+
+    # --- While it streams -------------------------------------------------------------------------------------------
+
+    def _take(self, record: Record) -> None:
+        if self.recorder is None and self._options.recorded:
+            self.recorder = self._open_recorder()
+        if self.recorder:
+            self.recorder.record(record)
+        self._settings.keep(record)
+        # An INFO of a wrong version is reported by the link itself.
+        with suppress(VersionError):
+            estimates = self.pipeline.feed(record)
+            if estimates:
+                self._on_estimates(estimates)
+
+    def _take_control(self, control: Control) -> None:
+        self.control = control
+
+    def _open_recorder(self) -> Recorder:
+        now = datetime.now().astimezone()
+        meta = {"created": now.isoformat(timespec="milliseconds"), **self._provenance()}
+        return Recorder(reserve(self._options.out, now), meta, self._note_problem)
+
+    def _provenance(self) -> dict[str, str]:
+        return provenance(self._options.radio, self.pipeline.params)
+
+    def _log_meta(self) -> dict[str, str]:
+        return {**self._provenance(), "device_id": self.bookmark.device_id.hex()}
+
+    def _note_problem(self, text: str) -> None:
+        self.problem = text
+        logger.error("%s", text)
+
+    def _note_state(self, state: LinkState) -> None:
+        if self.recorder:
+            self.recorder.act(self._now_s(), state.phase.value, f"{state.reason} {state.action}".strip())
+        if state.phase is LinkPhase.STREAMING and not self._streaming.is_set():
+            self._streaming.set()
+            if not is_demo(self._options.radio) and self._options.recorded:
+                self._remember()
+        self._on_state(state)
+
+    def _remember(self) -> None:
+        mark, now = self.bookmark, datetime.now().astimezone().isoformat(timespec="seconds")
+        known = rollers.KnownRoller(mark.device_id.hex(), mark.name, "", mark.address, now, mark.security_mode)
+        try:
+            rollers.remember(known)
+        except SessionError as error:
+            logger.warning("%s", error)
+
+    async def _end_after(self, stop: asyncio.Event) -> None:
+        await self._streaming.wait()
+        if self._options.seconds is not None:
+            await asyncio.sleep(self._options.seconds)
+            stop.set()
