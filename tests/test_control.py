@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from firmware_protocol import codec, layout, reference
-from roller_host.link.control import ASKED_ONCE, BadRecordError, Control, RequestError
+from roller_host.link.control import ASKED_ONCE, Control
+from roller_host.link.refusals import BadRecordError, RequestError
 from roller_host.link.states import LinkLostError
 from simulator.firmware.device import Device
 

@@ -16,9 +16,10 @@ from hosted import HASTY, Altered, Session, roller
 
 from firmware_protocol import codec, layout
 from roller_host.link.client import stream
-from roller_host.link.control import Control, RequestError
+from roller_host.link.control import Control
 from roller_host.link.race import race
 from roller_host.link.radio import open_radio
+from roller_host.link.refusals import RequestError
 from roller_host.link.states import BadRadioError, LinkLostError, LinkPhase, NoDeviceError, RefusedError
 from roller_host.link.thread import LinkThread
 from roller_host.link.visit import visit

@@ -68,6 +68,22 @@ async def test_a_session_goes_on_after_a_lost_link_and_is_complete():
 
 
 @scenario
+async def test_a_request_of_the_callers_ends_with_the_link():
+    """It does not wait for an answer that nobody can give any more, nor does a library's own error come through."""
+    async with roller() as session:
+        controls = []
+        async with session.streaming(on_control=controls.append):
+            inject(session.peripheral, Fault.RESPONSE_MISSING, seconds=1.0)
+            asked = asyncio.ensure_future(controls[0].ping())
+            await session.until(lambda: session.asked("PING"))
+            inject(session.peripheral, Fault.LINK_LOSS, seconds=0)
+            with pytest.raises(LinkLostError, match="while asking PING"):
+                await asked
+            with pytest.raises(LinkLostError, match="while asking STREAM_LIST"):
+                await controls[0].stream_ids()
+
+
+@scenario
 async def test_out_of_range_beyond_the_supervision_timeout():
     async with roller() as session:
         async with session.streaming():

@@ -8,13 +8,15 @@ import logging
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from firmware_protocol import codec, layout
 from roller_host.link import bluez
-from roller_host.link.control import Control, RequestError
+from roller_host.link.control import Control
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.radio import SWITCHED_OFF
+from roller_host.link.refusals import BadRecordError, RequestError, if_known
 from roller_host.link.states import (
     LinkError,
     LinkLostError,
@@ -115,7 +117,7 @@ class Connection:
         self.name = found.name or found.address
         self.lost = asyncio.Event()
         """Set when the connection is over, whoever ended it."""
-        self.control = Control(self._write_control, times.request_s)
+        self.control = Control(self._write_control, times.request_s, partial(self.step, limited=False))
         self._times = times
         self._on_payload = on_payload
         self._on_battery = on_battery
@@ -297,19 +299,6 @@ class Connection:
         self._on_payload("CONTROL", request, True)
         await self._client.write_gatt_char(codec.uuid_of("CONTROL"), request, response=True)
 
-    async def ask(self, name: str, *args: Any) -> Any:
-        """Reply to a control request; raises like `Control.request`, and `LinkLostError` when the link ends."""
-        return await self.step(f"asking {name}", self.control.request(name, *args), limited=False)
-
-    async def ask_if_known(self, name: str, *args: Any) -> Any:
-        """Reply to a control request; None when the roller does not have it."""
-        try:
-            return await self.ask(name, *args)
-        except RequestError as error:
-            if error.status in ("NOT_SUPPORTED", "UNKNOWN_OP"):
-                return None
-            raise
-
     async def learn(self) -> int:
         """Ask for everything that is needed to read the roller's packets: scales, calibration, geometry.
 
@@ -325,24 +314,24 @@ class Connection:
         RefusedError
             When there is none.
         """
-        listed = await self.ask_if_known("STREAM_LIST")
-        for stream_id in listed.ids if listed else b"":
+        control = self.control
+        for stream_id in await if_known(control.stream_ids()) or ():
             if stream_id not in codec.STREAM_FIELDS:
                 with suppress(RequestError):
-                    await self.ask("STREAM_INFO", stream_id)
+                    await control.stream_info(stream_id)
         mask = 0
         for name, feature in _FEATURE_OF.items():
             stream_id = codec.STREAM_ID[name]
             if feature and not self.info.features & codec.bit(layout.FEATURES, feature):
                 continue
-            if await self.ask_if_known("STREAM_INFO", stream_id):
+            if await if_known(control.stream_info(stream_id)):
                 mask |= 1 << stream_id
         if not mask:
             raise RefusedError(f"{self.name} offers no stream that this program knows.", "Update firmware and program.")
-        for page in (0, 1):
-            await self.ask_if_known("CAL_READ", page)
-        for page in (0, 1):
-            await self.ask_if_known("GEOMETRY_READ", 0, page)
+        for reading in (control.calibration, control.geometry):
+            # Whoever reads the recording says what a damaged record means.
+            with suppress(BadRecordError):
+                await if_known(reading())
         return mask
 
     async def step(self, doing: str, work: Coroutine[Any, Any, _T], *, limited: bool = True) -> _T:

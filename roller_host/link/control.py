@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from firmware_protocol import codec, layout, reference
+from roller_host.link.refusals import RequestError, damage_told, no_answer
 from roller_host.link.replies import (
     BackfillReply,
     LogExtent,
@@ -21,10 +21,9 @@ from roller_host.link.replies import (
     Tared,
     TimeSync,
 )
-from roller_host.link.states import LinkLostError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Coroutine
 
 logger = logging.getLogger(__name__)
 
@@ -43,43 +42,12 @@ SLOWEST_FORCE_HZ: Final = min(reference.STREAM_INFO[codec.STREAM_ID["FORCE_RAW"]
 """While idle a roller answers TARE once it has taken the readings, which is at this rate at the slowest, Hz."""
 
 _STATUS: Final = codec.STATUS_CODE
-_MEANING: Final = {name: meaning for _, name, meaning in layout.RESPONSE_STATUS}
-_UPDATE: Final = "Roller and program do not understand each other: update both."
-_ACTION: Final = {
-    "UNKNOWN_OP": "Update the roller's firmware.",
-    "BAD_LENGTH": _UPDATE,
-    "BAD_PARAM": _UPDATE,
-    "BAD_STATE": "Switch the roller off and on, then try again.",
-    "BUSY": "Wait a moment, then try again.",
-    "MTU_TOO_SMALL": "This Bluetooth adapter or its driver is too old for streaming: try another one.",
-    "NOT_PERMITTED": "Pair with the roller in the system's Bluetooth settings, or press its button, then try again.",
-    "HW_FAULT": "Switch the roller off and on; if that does not help, it needs repair.",
-    "STORAGE": "Fetch what the roller has recorded; if that does not help, it needs repair.",
-    "BAD_CRC": "Try again.",
-    "UNSTABLE": "Hold the roller still so that nothing touches its head, then try again.",
-}
+
+Guard: TypeAlias = "Callable[[str, Coroutine[Any, Any, Any]], Awaitable[Any]]"
 
 
-class RequestError(RefusedError):
-    """The roller answered a request with a status other than OK.
-
-    Parameters
-    ----------
-    name : str
-        Name of the request.
-    status : int
-        Status of the response.
-    """
-
-    def __init__(self, name: str, status: int) -> None:
-        self.name = name
-        self.status = codec.STATUS_NAME.get(status, f"status {status}")
-        meaning = _MEANING.get(self.status, "this program does not know what that means")
-        super().__init__(f"The roller refused {name}: {self.status} ({meaning}).", _ACTION.get(self.status, ""))
-
-
-class BadRecordError(RefusedError):
-    """A CALIBRATION or GEOMETRY record of the roller is damaged or makes no sense."""
+def _unguarded(_: str, work: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
+    return work
 
 
 @dataclass
@@ -104,8 +72,8 @@ class Control:
     connection.
 
     Every call may raise `RequestError` when the roller refused, `LinkLostError` when no response came in time,
-    `codec.ProtocolError` before anything is sent when an argument does not fit its field, and what ``write`` raises.
-    Meanings and ranges of the arguments are those of ``layout.REQUESTS``.
+    `codec.ProtocolError` before anything is sent when an argument does not fit its field, and what ``write`` and
+    ``guard`` raise. Meanings and ranges of the arguments are those of ``layout.REQUESTS``.
 
     Parameters
     ----------
@@ -114,10 +82,12 @@ class Control:
     timeout_s : float
         Longest time from a request to its response, s; TARE is given the time for its readings besides. A call takes
         at most twice as long; each BUSY allows for another response and its pause, of 0.75 ``timeout_s`` in all.
+    guard : callable, optional
+        Gets each call in words and as a coroutine to run, so that what ends the connection can end the call.
     """
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]], timeout_s: float) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], timeout_s: float, guard: Guard = _unguarded) -> None:
+        self._write, self._guard = write, guard
         self._timeout_s = timeout_s
         self._turn = asyncio.Lock()
         self._tag = 0
@@ -149,6 +119,9 @@ class Control:
         LinkLostError
             When no response came in time, or none that can be read.
         """
+        return await self._guard(f"asking {name}", self._request(name, *args))
+
+    async def _request(self, name: str, *args: Any) -> Any:
         op, _, *fields = codec.encode_request(name, 0, *args)
         body = bytes(fields)
         same, alike = bytes((op,)) + body, bytes((op,))
@@ -181,7 +154,7 @@ class Control:
                     return response
         finally:
             self._exchange = None
-        raise _no_answer(name, wait_s, exchange.garbage)
+        raise no_answer(name, wait_s, exchange.garbage, asked_again=name not in ASKED_ONCE)
 
     async def _attempt(self, exchange: _Exchange, body: bytes, wait_s: float) -> codec.Response | None:
         """Send a request, unless a late answer is there already; None when no answer comes in time."""
@@ -286,7 +259,7 @@ class Control:
             When it is damaged.
         """
         payload = await self._both_pages("CAL_READ")
-        with _damage_told():
+        with damage_told():
             return codec.decode_record("CALIBRATION", payload)
 
     async def write_calibration(self, record: codec.Calibration) -> None:
@@ -305,7 +278,7 @@ class Control:
             When it is damaged.
         """
         payload = await self._both_pages("GEOMETRY_READ", head)
-        with _damage_told():
+        with damage_told():
             return codec.decode_record("GEOMETRY", payload)
 
     async def _both_pages(self, name: str, *args: int) -> bytes:
@@ -396,27 +369,3 @@ class Control:
 def _readings_s(name: str, args: tuple[Any, ...]) -> float:
     """How long the roller may measure before it answers."""
     return args[0] / SLOWEST_FORCE_HZ if name == "TARE" else 0.0
-
-
-def _no_answer(name: str, wait_s: float, garbage: str) -> LinkLostError:
-    if garbage:
-        return LinkLostError(
-            f"The roller answered {name} with garbage ({garbage}).",
-            "Switch it off and on, then try again; if that does not help, update its firmware and this program.",
-        )
-    again = "" if name in ASKED_ONCE else ", nor when asked again"
-    return LinkLostError(
-        f"The roller did not answer {name} within {wait_s:g} s{again}.",
-        "It may be out of range or its firmware stuck: bring it closer or switch it off and on, then try again.",
-    )
-
-
-@contextmanager
-def _damage_told() -> Generator[None]:
-    try:
-        yield
-    except codec.ProtocolError as error:
-        raise BadRecordError(
-            f"The roller sent a record that cannot be used ({error}).",
-            "Try again; if that does not help, calibrate the roller anew or update its firmware.",
-        ) from error

@@ -15,8 +15,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from firmware_protocol import codec, layout
-from roller_host.link.control import RequestError
 from roller_host.link.race import end
+from roller_host.link.refusals import RequestError, if_known
 from roller_host.link.states import LinkLostError, RefusedError
 from roller_host.signal.ledger import number_of
 
@@ -98,7 +98,8 @@ class Errands:
         """Set when a packet was seen to be missing."""
         self.refusal: RequestError | None = None
         """Why the roller does not send missing packets, when it holds them."""
-        self._connection, self._bookmark, self._times, self._shelf = connection, bookmark, times, shelf
+        self._connection, self._control = connection, connection.control
+        self._bookmark, self._times, self._shelf = bookmark, times, shelf
         self._moved = asyncio.Event()
         self._over = False
         self._came: dict[int, Record | None] = {}
@@ -150,13 +151,13 @@ class Errands:
 
         for i_exchange in count():
             await asyncio.sleep(pause_s(i_exchange))
-            await self._try(lambda: self._connection.ask_if_known("TIME_SYNC"))
+            await self._try(lambda: if_known(self._control.time_sync()))
 
     async def _set_wall(self) -> None:
         if self._connection.info.features & codec.bit(layout.FEATURES, "WALL_CLOCK"):
             offset = datetime.now().astimezone().utcoffset()
             minutes = round(offset.total_seconds() / 60) if offset else 0
-            await self._connection.ask_if_known("SET_WALL", time.time_ns() // 1000, minutes)
+            await if_known(self._control.set_wall(time.time_ns() // 1000, minutes))
 
     # --- Missing packets --------------------------------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ class Errands:
         ledger = self._bookmark.ledger
         self._begin_transfer()
         try:
-            reply = await self._connection.ask("BACKFILL", first, last)
+            reply = await self._control.backfill(first, last)
         except RequestError as error:
             if error.status in _NOT_HELD:
                 ledger.give_up(first, last)
@@ -247,10 +248,10 @@ class Errands:
 
     async def fetch_log(self) -> None:
         """Fetch the recordings that the roller made without a host; each is freed there once it is safe here."""
-        info = await self._connection.ask_if_known("LOG_INFO")
-        if self._shelf is None or info is None or not info.used:
+        log = await if_known(self._control.log_info())
+        if self._shelf is None or log is None or not log.used_b:
             return
-        sessions = [await self._connection.ask("LOG_SESSION", i) for i in range(info.sessions)]
+        sessions = [await self._control.log_session(i) for i in range(log.n_sessions)]
         n_fetched, n_packets = 0, sum(session.last - session.first + 1 for session in sessions)
         for session in sessions:
             if not self._shelf.begin(session.first, session.last, session.unix_us):
@@ -286,13 +287,12 @@ class Errands:
             self._shelf.record(here[number])
         if not await self._shelf.settle():
             return False
-        await self._connection.ask("LOG_ADVANCE", last + 1)
+        await self._control.log_advance(last + 1)
         return True
 
     async def _read_log(self, first: int, last: int) -> dict[int, Record]:
         self._begin_transfer()
-        reply = await self._connection.ask("LOG_READ", first, last - first + 1)
-        await self._until_over(reply.count)
+        await self._until_over(await self._control.log_read(first, last - first + 1))
         return {seq: record for seq, record in self._came.items() if record is not None}
 
 

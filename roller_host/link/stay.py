@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from firmware_protocol import layout, reference
-from roller_host.link.control import RequestError
+from firmware_protocol import layout
 from roller_host.link.errands import HEADER_B, Errands
 from roller_host.link.quality import Quality
 from roller_host.link.race import InterruptedByEventError, end, race
+from roller_host.link.refusals import RequestError, if_known
 from roller_host.link.states import LinkLostError, LinkPhase, LinkState, RefusedError
 from roller_host.signal.ledger import Ledger, number_of
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from roller_host.link.bookmark import Bookmark
     from roller_host.link.connection import Connection, LinkTimes
     from roller_host.link.errands import LogShelf
+    from roller_host.link.replies import Started
 
 LINGER_S: Final = 120
 """How long the roller goes on without a link; what it makes meanwhile is fetched as far as it can keep it."""
@@ -137,7 +139,7 @@ class Stay:
         connection, bookmark = self._connection, self._bookmark
         if connection.info.boot_id != bookmark.boot_id:
             return False
-        now = await connection.ask_if_known("SESSION")
+        now = await if_known(connection.control.session())
         if now is None or now.session_id != bookmark.session_id:
             return False
         bookmark.ledger.reach(now.next_seq - 1)
@@ -162,7 +164,7 @@ class Stay:
             raise RefusedError(f"{connection.name} is charging, and does not stream meanwhile.", _UNPLUG)
         if state == _STREAMING:
             with suppress(RequestError):
-                await connection.ask("STOP")
+                await connection.control.stop()
 
     async def _start(self) -> None:
         connection, bookmark = self._connection, self._bookmark
@@ -180,10 +182,11 @@ class Stay:
                 self.heed(header)
         self._heard_s = self._clock()
 
-    async def _ask_to_start(self) -> Any:
-        connection, request = self._connection, ("START", self.mask, reference.FLUSH_MS, LINGER_S)
+    async def _ask_to_start(self) -> Started:
+        connection = self._connection
+        start = partial(connection.control.start, self.mask, linger_s=LINGER_S)
         try:
-            return await connection.ask(*request)
+            return await start()
         except RequestError as error:
             if error.status != "BAD_STATE":
                 raise
@@ -192,8 +195,8 @@ class Stay:
                 raise
         # A session that nobody goes on with is under way: of somebody else, or of a START whose response was lost.
         with suppress(RequestError):
-            await connection.ask("STOP")
-        return await connection.ask(*request)
+            await connection.control.stop()
+        return await start()
 
     # --- Streaming --------------------------------------------------------------------------------------------------
 
@@ -230,9 +233,9 @@ class Stay:
     async def _look_into_silence(self, n_asked: int) -> None:
         """Find out why nothing comes, and do about it what can be done without the person."""
         connection, bookmark = self._connection, self._bookmark
-        now = await connection.ask_if_known("SESSION")
+        now = await if_known(connection.control.session())
         if now is None:
-            await connection.ask_if_known("PING", b"")
+            await if_known(connection.control.ping())
         elif now.state == _STREAMING and now.session_id == bookmark.session_id:
             if n_asked == 0:
                 await connection.listen_again("STREAM")
@@ -258,7 +261,7 @@ class Stay:
         """End the session, and fetch what is missing of it."""
         ledger = self._bookmark.ledger
         with suppress(RequestError):
-            ledger.reach((await self._connection.ask("STOP")).last_seq)
+            ledger.reach((await self._connection.control.stop()).last_seq)
         if ledger.n_missing:
             self._teller.enter(LinkPhase.SUBSCRIBED, f"fetching {ledger.n_missing} packets")
             await self.errands.fetch_missing()
