@@ -18,7 +18,8 @@ from roller_host.app.live import LiveRun, Options
 from roller_host.app.past import complete
 from roller_host.app.world import DEMO, demo_scenarios, is_demo, open_world
 from roller_host.dashboard.session import Interrupted, RollerChoice, Rollers, Snapshot
-from roller_host.link.radio import Wanted, open_radio
+from roller_host.link.radio import open_radio
+from roller_host.link.sightings import Wanted
 from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, LinkState
 from roller_host.link.thread import LinkThread
 from roller_host.link.visit import IDENTIFY_S, forget_keys, identify

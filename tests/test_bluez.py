@@ -15,7 +15,8 @@ from hosted import HASTY, roller
 from firmware_protocol import codec
 from roller_host.link import bluez, radio
 from roller_host.link.connection import BondLostError, Connection
-from roller_host.link.radio import Wanted, open_radio
+from roller_host.link.radio import open_radio
+from roller_host.link.sightings import Wanted
 from roller_host.link.states import (
     BadRadioError,
     LinkPhase,

@@ -14,7 +14,7 @@ from firmware_protocol import layout
 from roller_host.link.bookmark import Bookmark
 from roller_host.link.connection import BondLostError, Connection, LinkTimes
 from roller_host.link.race import InterruptedByEventError, race
-from roller_host.link.radio import NobodyListensError, Wanted
+from roller_host.link.sightings import Wanted
 from roller_host.link.states import (
     BadRadioError,
     Found,
@@ -29,6 +29,7 @@ from roller_host.link.states import (
     TakenError,
 )
 from roller_host.link.stay import NEARER, Stay, Teller
+from roller_host.link.unavailable import NobodyListensError
 from roller_host.signal.record import Record, Source
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from firmware_protocol import codec, layout
 from roller_host.link import bluez
 from roller_host.link.control import Control
 from roller_host.link.race import InterruptedByEventError, race
-from roller_host.link.radio import SWITCHED_OFF
 from roller_host.link.refusals import BadRecordError, RequestError, if_known
 from roller_host.link.states import (
     LinkError,
@@ -26,6 +25,7 @@ from roller_host.link.states import (
     PairingError,
     RefusedError,
 )
+from roller_host.link.unavailable import SWITCHED_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

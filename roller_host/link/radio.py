@@ -7,16 +7,16 @@ Importing this module is cheap; bleak and Bumble are imported when a radio is fi
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from firmware_protocol import codec
 from roller_host.link import bluez
 from roller_host.link.race import end
-from roller_host.link.states import BadRadioError, Found, NoBluetoothError, NoDeviceError, TakenError
+from roller_host.link.sightings import Sightings, Wanted
+from roller_host.link.states import BadRadioError, Found, NoDeviceError, TakenError
+from roller_host.link.unavailable import SCAN_START_S, explained, gone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 RADIO_FORMS: Final = "native | tcp:HOST:PORT | hci:TRANSPORT (for instance hci:usb:0) | demo"
 """Radios that a person can name."""
-SWITCHED_OFF: Final = ("Bluetooth is switched off.", "Switch it on in the system's settings, or try --radio demo.")
-"""Reason and action."""
-SCAN_START_S: Final = 10.0
-"""Longest time that the system may take to begin a scan, s."""
 LEFT_S: Final = 0.5
 """From leaving a roller to connecting to it again, s: up to 20 ms are too short for BlueZ on Linux 6.1, 0.3 s did."""
 HELD_S: Final = 0.5
@@ -40,56 +36,13 @@ HELD_S: Final = 0.5
 
 _HCI_SCHEMES: Final = ("usb", "pyusb", "serial", "hci-socket", "vhci", "tcp-client", "unix", "ws-client", "udp", "pty")
 
-
 TAKEN_S: Final = 4.0
 """A roller whose host died says that it is taken for as long as its supervision timeout, usually 2 to 4 s."""
-
 
 SETTLE_S: Final = 0.3
 """How long a scan for any roller goes on after the first, so that a nearer one can still show up, s."""
 NAMELESS_S: Final = 1.0
 """How long a roller may be without a name before it is taken as it is, s."""
-
-
-class NobodyListensError(NoBluetoothError):
-    """The simulator's port is closed: unlike an adapter, that does not come back by itself."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which roller is looked for; without anything, the strongest.
-
-    An address may change and names may be alike: the device id that the roller gives once it is connected decides.
-    """
-
-    text: str = ""
-    """Address, or beginning of the name, in any case; 16 hexadecimal digits are a device id."""
-    device_id: bytes = b""
-    address: str = ""
-    """Where it was last."""
-    others: frozenset[str] = frozenset()
-    """Addresses of rollers that turned out to be others."""
-
-    @classmethod
-    def named(cls, text: str | None) -> Wanted:
-        """What a person typed."""
-        text = text or ""
-        return cls(device_id=bytes.fromhex(text)) if re.fullmatch("[0-9a-fA-F]{16}", text) else cls(text)
-
-    @property
-    def words(self) -> str:
-        """The roller wanted, in words."""
-        return f"roller called {self.text!r}" if self.text else "roller"
-
-    def matches(self, found: Found) -> bool:
-        """Whether this may be the one, as far as is known before it is connected."""
-        address, name = found.address.casefold(), found.name.casefold()
-        if found.address in self.others:
-            return False
-        if self.device_id:
-            # The protocol ends an advertised name with the last two bytes of the id.
-            return address == self.address.casefold() or name.endswith(self.device_id[-2:].hex())
-        return not self.text or address == self.text.casefold() or name.startswith(self.text.casefold())
 
 
 class Radio:
@@ -158,47 +111,21 @@ class Radio:
         NoDeviceError
             When there is no working Bluetooth. Seeing nothing is no error.
         """
-        self._seen = {}
-        matched = asyncio.Event()
-        told_s: dict[str, float] = {}
+        sightings = Sightings(until, on_found)
+        self._seen = sightings.seen
 
-        def note(device: BLEDevice, found: Found) -> None:
-            before, _ = self._seen.get(found.address, (None, None))
-            self._seen[found.address] = (found, device)
-            new = before is None or (before.name, before.taken) != (found.name, found.taken)
-            if on_found and (new or found.seen_s - told_s[found.address] > 1):
-                told_s[found.address] = found.seen_s
-                on_found(found)
-            if until and until(found):
-                matched.set()
+        async def look_at_held() -> None:
+            sightings.note_held(await self._held_by_system())
 
-        held: dict[str, bool] = {}
-
-        def detected(device: BLEDevice, heard: AdvertisementData) -> None:
-            # Of a connected roller systems may tell its services in place of what it advertises.
-            taken = held.get(device.address, codec.uuid_of("TAKEN") in heard.service_uuids)
-            name = heard.local_name or device.name or ""
-            note(device, Found(name, device.address, heard.rssi, taken, time.monotonic()))
-
-        async def note_held() -> None:
-            devices = await self._held_by_system()
-            held.clear()
-            held.update({device.address: in_use for device, in_use in devices})
-            for device, in_use in devices:
-                heard, _ = self._seen.get(device.address, (None, None))
-                rssi_dbm = heard.rssi_dbm if heard else None
-                note(device, Found(device.name or "", device.address, rssi_dbm, in_use, time.monotonic()))
-
-        async with self._explained():
-            await note_held()
-            async with self._scanning(detected), self._repeating(note_held):
+        async with explained(self.spec, is_system=self._is_system):
+            await look_at_held()
+            async with self._scanning(sightings.hear), self._repeating(look_at_held):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
-                        await matched.wait()
+                        await sightings.matched.wait()
         if self._dongle and self._dongle.lost.done():
-            raise NoBluetoothError(*self._unavailable("it is gone", "UNKNOWN"))
-        found = (found for found, _ in self._seen.values())
-        return sorted(found, key=lambda one: (one.taken, -(one.rssi_dbm or 0)))
+            raise gone(self.spec, is_system=self._is_system)
+        return sightings.ranked()
 
     async def find(self, wanted: Wanted, seconds: float, on_found: Callable[[Found], None] | None = None) -> Found:
         """Find the roller wanted.
@@ -344,53 +271,6 @@ class Radio:
         if self._dongle is None or self._dongle.lost.done():
             self._dongle = dongle.Dongle(self._transport, self._controller, self.passkey)
         return {"backend": getattr(bumble_backend, name), "hci": self._dongle}
-
-    @asynccontextmanager
-    async def _explained(self) -> AsyncGenerator[None]:
-        """Turn what bleak and the systems raise without a working adapter into one error that says what to do."""
-        from bleak.exc import BleakBluetoothNotAvailableError, BleakError  # noqa: PLC0415 - slow
-
-        try:
-            yield
-        except TimeoutError as error:
-            raise NoBluetoothError(f"Bluetooth did not answer within {SCAN_START_S:g} s.", _HELP) from error
-        except BleakBluetoothNotAvailableError as error:
-            listens = not (self.spec.startswith("tcp:") and error.reason.name == "NO_BLUETOOTH")
-            kind = NoBluetoothError if listens else NobodyListensError
-            raise kind(*self._unavailable(error.args[0], error.reason.name)) from error
-        except BleakError as error:
-            if bluez.is_switched_off(error):
-                raise NoBluetoothError(*SWITCHED_OFF) from error
-            raise NoBluetoothError(f"Bluetooth does not work: {str(error).rstrip('.')}.", _HELP) from error
-        except PermissionError as error:
-            raise NoBluetoothError(f"Bluetooth may not be used: {error}.", _DENIED_HELP) from error
-        except (FileNotFoundError, ConnectionError) as error:
-            raise NoBluetoothError("No Bluetooth adapter was found (no system D-Bus).", _HELP) from error
-        except (OSError, EOFError) as error:
-            raise NoBluetoothError(f"No Bluetooth adapter was found ({error}).", _HELP) from error
-
-    def _unavailable(self, text: str, reason: str) -> tuple[str, str]:
-        """Reason and action when there is no Bluetooth."""
-        if self.spec.startswith("tcp:"):
-            address = self.spec.removeprefix("tcp:")
-            what = (
-                f"Nothing listens on {address}." if reason == "NO_BLUETOOTH" else f"No simulator answers on {address}."
-            )
-            return what, f"Start the simulator with roller-sim run --listen {address}"
-        if self._transport or self._controller:
-            return (
-                f"The Bluetooth controller {self.spec} cannot be used ({text}).",
-                "Check that it is plugged in and free.",
-            )
-        if reason == "POWERED_OFF":
-            return SWITCHED_OFF
-        if reason.startswith("DENIED"):
-            return f"Bluetooth may not be used by this program ({text}).", _DENIED_HELP
-        return f"No Bluetooth adapter was found ({text}).", _HELP
-
-
-_HELP: Final = "Plug one in, switch Bluetooth on and, on Linux, start bluetoothd; or try --radio demo."
-_DENIED_HELP: Final = "Allow it in the system's privacy settings (on Linux: group bluetooth); or try --radio demo."
 
 
 def open_radio(spec: str, *, controller: object | None = None, passkey: int | None = None) -> Radio:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from roller_host.link.connection import Connection, LinkTimes
-from roller_host.link.radio import Wanted
+from roller_host.link.sightings import Wanted
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.signal.record import Record, Source
 
