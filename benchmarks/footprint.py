@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from roller_host.link.client import stream
+from roller_host.link.client import LinkSession
 from roller_host.link.radio import open_radio
 
 SETTLED_S = 600.0
@@ -79,7 +79,7 @@ class Counter:
             self.packets += record.source == "STREAM"
 
         async with open_radio(radio) as open_one:
-            await stream(open_one, target=name, on_record=take, on_state=lambda _: None, stop=stop)
+            await LinkSession(open_one, target=name, on_record=take, on_state=lambda _: None).stream(stop)
 
 
 async def measure(n_devices: int, seconds: float, seed: int) -> dict[str, Any]:

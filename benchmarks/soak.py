@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from soak_books import Books, WitnessedDevice, audit
 
-from roller_host.link.client import stream
+from roller_host.link.client import LinkSession
 from roller_host.link.radio import open_radio
 from roller_host.link.states import LinkError, LinkPhase, LinkState
 from roller_host.sessions.store import Recorder
@@ -236,7 +236,8 @@ class Round:
             recorder.record(record)
 
         try:
-            await stream(radio, target=self.device.name, on_record=on_record, on_state=on_state, stop=stop, scan_s=30.0)
+            link = LinkSession(radio, target=self.device.name, on_record=on_record, on_state=on_state)
+            await link.stream(stop, scan_s=30.0)
         except LinkError as error:
             self.outcome.failures.append(f"round {self.i_round}: the link ended: {error}")
         except Exception as error:  # noqa: BLE001 - a defect is a result here

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
+    _Add = Callable[[str, str], argparse.ArgumentParser]
+    """Adds a command by its name and what it does."""
+
 LATEST = Path("latest")
 """Stands for the session that was cut off last."""
 RADIOS = "demo[:SCENARIO] | native | tcp:HOST:PORT | hci:TRANSPORT"
@@ -67,9 +70,13 @@ def _add_passkey(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passkey", type=_passkey, help="six digits on the label of a roller that wants them")
 
 
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+
+
 def _add_stream(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=_seconds, help="stop after this streaming time (default: until Ctrl-C)")
-    parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+    _add_json(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="record to this new file (default: the data folder)")
     _add_routine(parser)
 
@@ -91,6 +98,70 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_live_commands(add: _Add) -> None:
+    demo = add("demo", "dashboard (or, with --headless, a stream) of a simulated roller; no hardware needed")
+    demo.add_argument("--headless", action="store_true", help="no window: print what was measured")
+    demo.add_argument("--seed", type=_seed, default=1, help="person and device to simulate (default: 1)")
+    demo.add_argument("--theme", choices=("system", "light", "dark"), default="system")
+    _add_stream(demo)
+
+    scan = add("scan", "list the rollers in range")
+    _add_radio(scan, "native")
+    scan.add_argument("--seconds", type=_seconds, help="how long to look (default: 5)")
+    _add_json(scan)
+
+    for name, text in (
+        ("stream", "stream from a roller and show its strokes; recorded as well"),
+        ("record", "record a session without showing it"),
+    ):
+        command = add(name, text)
+        _add_radio(command, "native")
+        command.add_argument("--device", metavar="NAME", action="append", help=f"{_DEVICE_HELP}; several are possible")
+        _add_passkey(command)
+        _add_stream(command)
+        _add_patience(command)
+
+
+def _add_roller_commands(add: _Add) -> None:
+    rollers = add("rollers", "list the rollers that this computer knows; name or forget them")
+    rollers.add_argument("--rename", nargs=2, metavar=("NAME", "NEW"), help="give a roller a name of your own")
+    rollers.add_argument("--forget", metavar="NAME", help="know a roller no longer; unpair it as well with --radio")
+    rollers.add_argument("--radio", metavar="RADIO", help=f"{RADIOS}: where to unpair it")
+    _add_json(rollers)
+
+    identify = add("identify", "let a roller blink and buzz, to tell it from others")
+    fetch = add("fetch", "fetch what a roller recorded by itself, without a host")
+    for command in (identify, fetch):
+        _add_radio(command, "native")
+        _add_device(command)
+        _add_json(command)
+
+
+def _add_file_commands(add: _Add) -> None:
+    replay = add("replay", "feed a recording or a JSON-lines capture through the same pipeline again")
+    replay.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
+    _add_json(replay)
+
+    analyse = add("analyse", "turn a recording or a JSON-lines capture into tables of samples, strokes and events")
+    analyse.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
+    analyse.add_argument("--out", type=Path, required=True, metavar="DIR", help="write to this new folder")
+    _add_routine(analyse)
+    _add_json(analyse)
+
+
+def _add_window_and_doctor(add: _Add) -> None:
+    dashboard = add("dashboard", "open the dashboard")
+    _add_radio(dashboard, "native")
+    _add_device(dashboard)
+    _add_routine(dashboard)
+    dashboard.add_argument("--theme", choices=("system", "light", "dark"), default="system")
+    dashboard.add_argument("--seconds", type=_seconds, help="close by itself after this time")
+
+    doctor = add("doctor", "check Bluetooth, packages, display and disk, and say what to do")
+    doctor.add_argument("--radio", default="native", metavar="RADIO", help=f"{RADIOS} (default: native)")
+    _add_json(doctor)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Command line as `argparse` sees it."""
     parser = argparse.ArgumentParser(
@@ -104,61 +175,8 @@ def build_parser() -> argparse.ArgumentParser:
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, epilog=_EXIT_CODES)
 
-    demo = add("demo", "dashboard (or, with --headless, a stream) of a simulated roller; no hardware needed")
-    demo.add_argument("--headless", action="store_true", help="no window: print what was measured")
-    demo.add_argument("--seed", type=_seed, default=1, help="person and device to simulate (default: 1)")
-    demo.add_argument("--theme", choices=("system", "light", "dark"), default="system")
-    _add_stream(demo)
-
-    scan = add("scan", "list the rollers in range")
-    _add_radio(scan, "native")
-    scan.add_argument("--seconds", type=_seconds, help="how long to look (default: 5)")
-    scan.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
-
-    for name, text in (
-        ("stream", "stream from a roller and show its strokes; recorded as well"),
-        ("record", "record a session without showing it"),
-    ):
-        command = add(name, text)
-        _add_radio(command, "native")
-        command.add_argument("--device", metavar="NAME", action="append", help=f"{_DEVICE_HELP}; several are possible")
-        _add_passkey(command)
-        _add_stream(command)
-        _add_patience(command)
-
-    rollers = add("rollers", "list the rollers that this computer knows; name or forget them")
-    rollers.add_argument("--rename", nargs=2, metavar=("NAME", "NEW"), help="give a roller a name of your own")
-    rollers.add_argument("--forget", metavar="NAME", help="know a roller no longer; unpair it as well with --radio")
-    rollers.add_argument("--radio", metavar="RADIO", help=f"{RADIOS}: where to unpair it")
-    rollers.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
-
-    identify = add("identify", "let a roller blink and buzz, to tell it from others")
-    fetch = add("fetch", "fetch what a roller recorded by itself, without a host")
-    for command in (identify, fetch):
-        _add_radio(command, "native")
-        _add_device(command)
-        command.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
-
-    replay = add("replay", "feed a recording or a JSON-lines capture through the same pipeline again")
-    replay.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
-    replay.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
-
-    analyse = add("analyse", "turn a recording or a JSON-lines capture into tables of samples, strokes and events")
-    analyse.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
-    analyse.add_argument("--out", type=Path, required=True, metavar="DIR", help="write to this new folder")
-    _add_routine(analyse)
-    analyse.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
-
-    dashboard = add("dashboard", "open the dashboard")
-    _add_radio(dashboard, "native")
-    _add_device(dashboard)
-    _add_routine(dashboard)
-    dashboard.add_argument("--theme", choices=("system", "light", "dark"), default="system")
-    dashboard.add_argument("--seconds", type=_seconds, help="close by itself after this time")
-
-    doctor = add("doctor", "check Bluetooth, packages, display and disk, and say what to do")
-    doctor.add_argument("--radio", default="native", metavar="RADIO", help=f"{RADIOS} (default: native)")
-    doctor.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+    for commands_of_a_kind in (_add_live_commands, _add_roller_commands, _add_file_commands, _add_window_and_doctor):
+        commands_of_a_kind(add)
     return parser
 
 

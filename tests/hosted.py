@@ -6,7 +6,7 @@ import dataclasses
 from contextlib import asynccontextmanager
 
 from firmware_protocol import codec, layout
-from roller_host.link.client import stream
+from roller_host.link.client import LinkSession
 from roller_host.link.connection import LinkTimes
 from roller_host.link.radio import open_radio
 from roller_host.link.states import LinkPhase
@@ -79,10 +79,11 @@ class Session:
 
     async def run(self, target=None, scan_s=5.0, times=HASTY, name="host", passkey=None, **options):
         async with asyncio.timeout(30), self.radio(name, passkey) as radio:
-            await stream(
-                radio, target=target, on_record=self.on_record, on_state=self.on_state, stop=self.stop,
-                scan_s=scan_s, on_battery=self.battery.append, times=times, **options,
+            link = LinkSession(
+                radio, target=target, on_record=self.on_record, on_state=self.on_state,
+                on_battery=self.battery.append, times=times, **options,
             )  # fmt: skip
+            await link.stream(self.stop, scan_s)
 
     def radio(self, name="host", passkey=None):
         return open_radio("in process", controller=AirController(name, self.air), passkey=passkey)

@@ -18,7 +18,7 @@ from bumble import data_types
 from bumble.core import UUID, AdvertisingData
 
 from firmware_protocol import codec
-from roller_host.link.client import stream
+from roller_host.link.client import LinkSession
 from roller_host.link.connection import LinkTimes
 from roller_host.link.dongle import Dongle
 from roller_host.link.radio import open_radio
@@ -94,7 +94,7 @@ async def session(address, n_packets, on_enough=None, times=None):
                 (on_enough or stop.set)()
 
     async with asyncio.timeout(PATIENCE_S), open_radio(f"tcp:{address}") as radio:
-        await stream(radio, target=None, on_record=on_record, on_state=lambda _: None, stop=stop, times=times)
+        await LinkSession(radio, target=None, on_record=on_record, on_state=lambda _: None, times=times).stream(stop)
     return len(payloads)
 
 

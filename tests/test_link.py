@@ -15,7 +15,7 @@ from bleak.exc import BleakError, BleakGATTProtocolError
 from hosted import HASTY, Altered, Session, roller
 
 from firmware_protocol import codec, layout
-from roller_host.link.client import stream
+from roller_host.link.client import LinkSession
 from roller_host.link.control import Control
 from roller_host.link.race import race
 from roller_host.link.radio import open_radio
@@ -246,9 +246,8 @@ def test_a_second_session_on_the_same_radio():
             for n_packets in (2, 4):
                 session.stop_after = n_packets
                 session.stop.clear()
-                await stream(
-                    radio, target=None, on_record=session.on_record, on_state=session.on_state, stop=session.stop
-                )
+                link = LinkSession(radio, target=None, on_record=session.on_record, on_state=session.on_state)
+                await link.stream(session.stop)
             assert session.phases.count(LinkPhase.STREAMING) == 2
             assert session.events.count("host connected") == 2
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from firmware_protocol import codec, layout
-from roller_host.link.client import stream
+from roller_host.link.client import LinkSession
 from roller_host.link.radio import open_radio
 from roller_host.link.states import RefusedError
 from roller_host.pipeline import Pipeline
@@ -78,7 +78,7 @@ def understood(device, n_packets):
             asyncio.timeout(30),
             open_radio("in process", controller=host) as radio,
         ):
-            await stream(radio, target=None, on_record=take, on_state=lambda _: None, stop=stop)
+            await LinkSession(radio, target=None, on_record=take, on_state=lambda _: None).stream(stop)
 
     asyncio.run(main())
     return pipeline

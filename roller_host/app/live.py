@@ -16,7 +16,7 @@ from roller_host.app.past import Past
 from roller_host.app.provenance import provenance
 from roller_host.app.world import is_demo
 from roller_host.link.bookmark import Bookmark
-from roller_host.link.client import stream
+from roller_host.link.client import LinkSession
 from roller_host.link.connection import LinkTimes
 from roller_host.link.states import LinkError, LinkPhase, LinkState
 from roller_host.pipeline import Pipeline
@@ -159,19 +159,17 @@ class LiveRun:
                 stop.set()
 
         try:
-            await stream(
+            await LinkSession(
                 radio,
                 target=self._target(),
                 on_record=take,
                 on_state=self._note_state,
-                stop=stop,
-                scan_s=self._options.scan_s,
                 on_battery=self._on_battery,
                 times=LinkTimes(give_up_s=self._options.give_up_s),
                 bookmark=self.bookmark,
                 shelf=self._shelf,
                 on_control=self._take_control,
-            )
+            ).stream(stop, self._options.scan_s)
         except LinkError as error:
             if self.recorder:
                 self.recorder.act(self._now_s(), "failed", str(error))

@@ -47,22 +47,12 @@ RESCAN_S: Final = 10.0
 """A scan is begun anew after so long: some adapters go deaf without a word, s."""
 
 
-async def stream(
-    radio: Radio,
-    *,
-    target: str | None,
-    on_record: Callable[[Record], None],
-    on_state: Callable[[LinkState], None],
-    stop: asyncio.Event,
-    clock: Callable[[], float] = time.perf_counter,
-    scan_s: float = 10.0,
-    on_battery: Callable[[int], None] | None = None,
-    times: LinkTimes | None = None,
-    bookmark: Bookmark | None = None,
-    shelf: LogShelf | None = None,
-    on_control: Callable[[Control], None] | None = None,
-) -> None:
-    """Find a roller, connect, and stream until told to stop; after a loss find it again and fetch what is missing.
+def _ignore(_: object) -> None:
+    pass
+
+
+class LinkSession:
+    """A session with a roller; there is at most one connection at a time.
 
     Parameters
     ----------
@@ -74,12 +64,8 @@ async def stream(
         Gets every payload in either direction, decodable or not, before anything else looks at it.
     on_state : callable
         Gets each change of the link's state, the last one included.
-    stop : asyncio.Event
-        Ends the link in good order when set.
     clock : callable, default ``time.perf_counter``
         Monotonic time, s, for the stamps and for noticing silence; ``time.monotonic`` steps by 16 ms on some systems.
-    scan_s : float, default 10
-        How long to look for the roller at first, s; infinity waits for it to come.
     on_battery : callable, optional
         Gets the battery level, percent, when it is read and when it changes.
     times : LinkTimes, optional
@@ -90,69 +76,28 @@ async def stream(
         Where recordings of the roller's own go; without one they stay in the roller.
     on_control : callable, optional
         Gets the control requests of each connection once it streams.
-
-    Raises
-    ------
-    NoDeviceError
-        When there is no working Bluetooth, no such roller, or it accepts no connection.
-    RefusedError
-        When the roller cannot or will not work with this program.
-    LinkLostError
-        When the roller is lost before ``stop`` and does not come back.
-    Exception
-        What one of the callbacks raised.
     """
-    times = times or LinkTimes()
-    session = _Session(
-        radio,
-        Wanted.named(target),
-        on_record,
-        on_state,
-        clock,
-        on_battery or _ignore,
-        times,
-        bookmark or Bookmark(),
-        shelf,
-        on_control or _ignore,
-    )
-    try:
-        await session.run(stop, scan_s)
-    except LinkError as error:
-        if session.failure:
-            on_state(LinkState(LinkPhase.OFF, "the program failed", device=session.device, over=True))
-            raise session.failure from None
-        unpaired = isinstance(error, PairingError)
-        on_state(LinkState(error.phase, error.reason, error.action, session.device, unpaired=unpaired, over=True))
-        raise
-    on_state(LinkState(LinkPhase.OFF, device=session.device, over=True))
-
-
-def _ignore(_: object) -> None:
-    pass
-
-
-class _Session:
-    """One session; there is at most one connection at a time."""
 
     def __init__(
         self,
         radio: Radio,
-        wanted: Wanted,
+        *,
+        target: str | None,
         on_record: Callable[[Record], None],
         on_state: Callable[[LinkState], None],
-        clock: Callable[[], float],
-        on_battery: Callable[[int], None],
-        times: LinkTimes,
-        bookmark: Bookmark,
-        shelf: LogShelf | None,
-        on_control: Callable[[Control], None],
+        clock: Callable[[], float] = time.perf_counter,
+        on_battery: Callable[[int], None] = _ignore,
+        times: LinkTimes | None = None,
+        bookmark: Bookmark | None = None,
+        shelf: LogShelf | None = None,
+        on_control: Callable[[Control], None] = _ignore,
     ) -> None:
-        self.failure: Exception | None = None
+        self._radio, self._wanted = radio, Wanted.named(target)
+        self._on_record, self._on_state, self._on_battery = on_record, on_state, on_battery
+        self._clock, self._times = clock, times or LinkTimes()
+        self._bookmark, self._shelf, self._on_control = bookmark or Bookmark(), shelf, on_control
+        self._failure: Exception | None = None
         """What a callback of the caller raised."""
-        self._radio, self._wanted = radio, wanted
-        self._on_record, self._on_battery = on_record, on_battery
-        self._clock, self._times = clock, times
-        self._bookmark, self._shelf, self._on_control = bookmark, shelf, on_control
         self._begin_s = clock()
         self._connection: Connection | None = None
         self._stay: Stay | None = None
@@ -162,10 +107,40 @@ class _Session:
         """Since when a session that had begun is interrupted."""
         self._paired_anew = False
 
-    @property
-    def device(self) -> str:
-        """Name of the roller concerned."""
-        return self._teller.name
+    async def stream(self, stop: asyncio.Event, scan_s: float = 10.0) -> None:
+        """Find the roller, connect, stream until told to stop; after a loss find it again and fetch what is missing.
+
+        Parameters
+        ----------
+        stop : asyncio.Event
+            Ends the link in good order when set.
+        scan_s : float, default 10
+            How long to look for the roller at first, s; infinity waits for it to come.
+
+        Raises
+        ------
+        NoDeviceError
+            When there is no working Bluetooth, no such roller, or it accepts no connection.
+        RefusedError
+            When the roller cannot or will not work with this program.
+        LinkLostError
+            When the roller is lost before ``stop`` and does not come back.
+        Exception
+            What one of the callbacks raised.
+        """
+        try:
+            await self._hold(stop, scan_s)
+        except LinkError as error:
+            if self._failure:
+                self._end(LinkPhase.OFF, "the program failed")
+                raise self._failure from None
+            self._end(error.phase, error.reason, error.action, unpaired=isinstance(error, PairingError))
+            raise
+        self._end(LinkPhase.OFF)
+
+    def _end(self, phase: LinkPhase, reason: str = "", action: str = "", *, unpaired: bool = False) -> None:
+        """Tell the last state."""
+        self._on_state(LinkState(phase, reason, action, self._teller.name, unpaired=unpaired, over=True))
 
     # --- Payloads ---------------------------------------------------------------------------------------------------
 
@@ -181,7 +156,7 @@ class _Session:
                 self._stay.heed(payload)
         except Exception as error:
             logger.debug("a callback failed", exc_info=error)
-            self.failure = self.failure or error
+            self._failure = self._failure or error
             if self._connection:
                 self._connection.lost.set()
 
@@ -190,7 +165,7 @@ class _Session:
 
     # --- Connections, one after the other ---------------------------------------------------------------------------
 
-    async def run(self, stop: asyncio.Event, scan_s: float) -> None:
+    async def _hold(self, stop: asyncio.Event, scan_s: float) -> None:
         """Hold the roller until ``stop``."""
         n_failed = 0
         while not stop.is_set():
@@ -209,7 +184,7 @@ class _Session:
                         await race(asyncio.sleep(pause_s), stop)
             finally:
                 await self._leave(goodbye=stop.is_set())
-            if self.failure:
+            if self._failure:
                 raise LinkError("a callback failed")
 
     async def _forget_bond(self, error: LinkError) -> bool:
@@ -228,7 +203,7 @@ class _Session:
     def _pause_after(self, error: LinkError, n_failed: int) -> float:
         """How long to wait before the next attempt, s; raises the error when there is to be none."""
         times, now_s = self._times, self._clock()
-        if self.failure or isinstance(error, BadRadioError):
+        if self._failure or isinstance(error, BadRadioError):
             raise error
         if self._lost_s is None and self._bookmark.session_id:
             self._lost_s = now_s

@@ -38,7 +38,6 @@ _HCI_SCHEMES: Final = ("usb", "pyusb", "serial", "hci-socket", "vhci", "tcp-clie
 
 TAKEN_S: Final = 4.0
 """A roller whose host died says that it is taken for as long as its supervision timeout, usually 2 to 4 s."""
-
 SETTLE_S: Final = 0.3
 """How long a scan for any roller goes on after the first, so that a nearer one can still show up, s."""
 NAMELESS_S: Final = 1.0

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from roller_host.link.connection import Connection, LinkTimes
 from roller_host.link.sightings import Wanted
-from roller_host.link.states import LinkPhase, LinkState
+from roller_host.link.states import LinkPhase
+from roller_host.link.stay import Teller
 from roller_host.signal.record import Record, Source
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from roller_host.link.radio import Radio
+    from roller_host.link.states import LinkState
 
 _T = TypeVar("_T")
 
@@ -39,7 +41,7 @@ async def visit(
     radio : Radio
         What to scan and connect with; stays open.
     target : str or None
-        As for `link.client.stream`.
+        As for `link.client.LinkSession`.
     errand : callable
         Gets the connection, on which everything is subscribed to; its result is returned.
     on_state : callable
@@ -56,31 +58,33 @@ async def visit(
     LinkError
         When the roller cannot be reached or refuses.
     """
-    name = ""
-    begin_s = time.perf_counter()
-
-    def enter(phase: LinkPhase, reason: str = "") -> None:
-        on_state(LinkState(phase, reason, device=name))
-
-    def take(source: Source, payload: bytes, out: bool) -> None:
-        if on_record:
-            on_record(Record(time.perf_counter() - begin_s, source, "out" if out else "in", payload))
-
-    enter(LinkPhase.SCANNING)
+    teller = Teller(on_state)
+    teller.enter(LinkPhase.SCANNING)
     try:
         found = await radio.find(Wanted.named(target), scan_s)
-        name = found.name or found.address
-        connection = Connection(radio, found, times or LinkTimes(), take, lambda _: None)
+        teller.name = found.name or found.address
+        connection = Connection(radio, found, times or LinkTimes(), _stamping(on_record), lambda _: None)
         try:
-            await connection.meet(enter)
-            await connection.open(enter)
+            await connection.meet(teller.enter)
+            await connection.open(teller.enter)
             for source in ("STREAM", "STATUS"):
                 await connection.listen(source)
             return await errand(connection)
         finally:
             await connection.close()
     finally:
-        enter(LinkPhase.OFF)
+        teller.enter(LinkPhase.OFF)
+
+
+def _stamping(on_record: Callable[[Record], None] | None) -> Callable[[Source, bytes, bool], None]:
+    """What makes records of payloads."""
+    begin_s = time.perf_counter()
+
+    def take(source: Source, payload: bytes, out: bool) -> None:
+        if on_record:
+            on_record(Record(time.perf_counter() - begin_s, source, "out" if out else "in", payload))
+
+    return take
 
 
 async def identify(radio: Radio, target: str | None, *, on_state: Callable[[LinkState], None]) -> None:
