@@ -12,16 +12,20 @@ import pytest
 from hosted import roller
 
 from roller_host.app.live import LiveRun, Options
-from roller_host.app.world import DEMO
+from roller_host.app.world import DEMO, open_world
 from roller_host.dashboard.session import Rollers, Snapshot
 from roller_host.feed import DashboardSession
-from roller_host.link.states import LinkPhase, LinkState
+from roller_host.link.states import Found, LinkPhase, LinkState, TakenError
 from roller_host.pipeline import Pipeline
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.source import open_source, params_json
 from roller_host.sessions.store import Recorder, open_recording
 from roller_host.signal.core import SignalParams
 from roller_host.signal.estimates import Estimates
+from simulator.bluetooth.air import Air
+from simulator.bluetooth.hub import open_hub
+from simulator.bluetooth.peripheral import open_peripheral
+from simulator.firmware.device import Device
 
 
 class Mailbox(deque):
@@ -128,6 +132,22 @@ def test_closing_twice_is_harmless():
     session = opened()
     session.close()
     session.close()
+
+
+def test_a_roller_that_another_program_has_claimed_is_taken():
+    async def main():
+        air = Air()
+        async with open_hub(air) as hub, open_peripheral(air, Device(seed=1)) as peripheral:
+            spec = f"tcp:{hub.host}:{hub.port}"
+            async with open_world(spec, seed=1) as (other, _), open_world(spec, seed=1) as (radio, _):
+                claim = other.claim(Found("", peripheral.address, None))
+                assert claim.take()
+                live = LiveRun(Options(radio=spec), lambda _: None, lambda _: None, lambda _: None)
+                with pytest.raises(TakenError, match="taken by another program"):
+                    await live.run(radio, asyncio.Event())
+                claim.release()
+
+    asyncio.run(main())
 
 
 # --- A session that was cut off ---------------------------------------------------------------------------------------

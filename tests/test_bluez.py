@@ -4,6 +4,7 @@
 import asyncio
 import shutil
 import subprocess
+import sys
 import time
 from contextlib import asynccontextmanager, suppress
 
@@ -19,6 +20,7 @@ from roller_host.link.radio import open_radio
 from roller_host.link.sightings import Wanted
 from roller_host.link.states import (
     BadRadioError,
+    Found,
     LinkPhase,
     LinkState,
     NoBluetoothError,
@@ -253,6 +255,60 @@ async def connect(native):
     finally:
         await connection.close()
     return told
+
+
+HOLDER = """
+import pathlib, sys
+from roller_host.link.radio import open_radio
+from roller_host.link.states import Found
+claim = open_radio("native", claims=pathlib.Path(sys.argv[1])).claim(Found("", sys.argv[2], None))
+print(claim.take(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other_program(tmp_path):
+    """A program that has just begun to connect to the roller: BlueZ does not say so yet."""
+    arguments = [sys.executable, "-c", HOLDER, str(tmp_path / "claims"), ADDRESS]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:  # noqa: S603
+        assert program.stdout.readline() == "True\n"
+        yield program
+        program.kill()
+
+
+def test_of_two_programs_that_begin_at_once_one_hears_that_the_roller_is_taken(client, other_program, tmp_path):
+    native = open_radio("native", claims=tmp_path / "claims")
+    with pytest.raises(TakenError, match="taken by another program") as refused:
+        asyncio.run(connect(native))
+    assert refused.value.exit_code == 3
+    assert "connect" not in dict(client.events)
+    other_program.kill()
+    other_program.wait()
+    asyncio.run(connect(native))
+    assert "connect" in dict(client.events)
+
+
+def test_a_roller_that_was_left_is_free_for_other_programs(client, tmp_path):
+    first, second = (open_radio("native", claims=tmp_path / "claims") for _ in range(2))
+    found = Found("", ADDRESS, None)
+    claim = second.claim(found)
+
+    async def main():
+        connection = Connection(first, await first.find(Wanted(), 5), HASTY, lambda *_: None, lambda _: None)
+        await connection.meet(lambda *_: None)
+        assert not claim.take()
+        await connection.close()
+        assert claim.take()
+        claim.release()
+
+    asyncio.run(main())
+
+
+def test_a_roller_is_used_where_nothing_can_be_claimed(client, tmp_path):
+    (tmp_path / "claims").write_text("in the way")
+    asyncio.run(connect(open_radio("native", claims=tmp_path / "claims")))
+    assert "connect" in dict(client.events)
 
 
 @pytest.mark.skipif(not bluez.HERE, reason="BlueZ is for Linux")

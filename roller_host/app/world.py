@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from roller_host.link.connection import AUTHENTICATED
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError
+from roller_host.sessions.folder import data_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -68,7 +69,7 @@ async def open_world(spec: str, seed: int, passkey: int | None = None) -> AsyncG
         async with _open_demo(spec, seed, passkey) as demo:
             yield demo
     else:
-        async with open_radio(spec, passkey=passkey) as radio:
+        async with open_radio(spec, passkey=passkey, claims=data_folder() / "claims") as radio:
             yield radio, {}
 
 

@@ -24,6 +24,7 @@ from roller_host.link.states import (
     NoDeviceError,
     PairingError,
     RefusedError,
+    TakenError,
 )
 from roller_host.link.unavailable import SWITCHED_OFF
 
@@ -125,6 +126,7 @@ class Connection:
         self._heard: set[Source] = set()
         self._radio, self._found = radio, found
         self._is_paired, self._bluez_path = radio.is_paired(found), radio.bluez_path(found)
+        self._claim = radio.claim(found)
         self._client = radio.client(found, self.lost.set, times.connect_s)
 
     async def meet(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
@@ -133,7 +135,7 @@ class Connection:
         Raises
         ------
         NoDeviceError
-            When it accepts no connection, or Bluetooth is switched off.
+            When another program has it, it accepts no connection, or Bluetooth is switched off.
         BondLostError
             When the roller has forgotten this computer.
         RefusedError
@@ -169,6 +171,8 @@ class Connection:
     async def _connect(self) -> None:
         from bleak.exc import BleakError  # noqa: PLC0415 - slow
 
+        if self._claim and not self._claim.take():
+            raise TakenError.of(self.name)
         await self._radio.settle(self._found)
         try:
             async with asyncio.timeout(2 * self._times.connect_s):
@@ -384,6 +388,9 @@ class Connection:
                 await self._client.disconnect()
         except (LinkError, BleakError, OSError, EOFError) as error:
             logger.debug("while closing: %s", error)
+        finally:
+            if self._claim:
+                self._claim.release()
         if not was_over:
             self._radio.left(self._found)
         self.lost.set()

@@ -7,12 +7,14 @@ Importing this module is cheap; bleak and Bumble are imported when a radio is fi
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from firmware_protocol import codec
 from roller_host.link import bluez
+from roller_host.link.claim import Claim
 from roller_host.link.race import end
 from roller_host.link.sightings import Sightings, Wanted
 from roller_host.link.states import BadRadioError, Found, NoDeviceError, TakenError
@@ -20,6 +22,7 @@ from roller_host.link.unavailable import SCAN_START_S, explained, gone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
 
     from bleak import BleakClient
     from bleak.backends.device import BLEDevice
@@ -57,11 +60,21 @@ class Radio:
         Controller in this process.
     passkey : int or None
         Six digits on the label of rollers that want them; without it the system asks, if it can.
+    claims : Path or None
+        Folder in which programs of this computer claim the rollers that they connect to; None claims nothing.
     """
 
-    def __init__(self, spec: str, transport: str | None, controller: object | None, passkey: int | None = None) -> None:
+    def __init__(
+        self,
+        spec: str,
+        transport: str | None,
+        controller: object | None,
+        passkey: int | None = None,
+        claims: Path | None = None,
+    ) -> None:
         self.spec = spec
         self.passkey = passkey
+        self._claims = claims
         self._transport = transport
         self._controller = controller
         self._dongle: Dongle | None = None
@@ -163,10 +176,7 @@ class Radio:
         if fitting and not fitting[0].taken:
             return fitting[0]
         if fitting:
-            raise TakenError(
-                f"{fitting[0].name or fitting[0].address} is taken by another program: a roller serves one at a time.",
-                "Close the other program, or switch Bluetooth off on the phone that holds it, then try again.",
-            )
+            raise TakenError.of(fitting[0].name or fitting[0].address)
         others = ", ".join(found.name or found.address for found in seen)
         raise NoDeviceError(
             f"No {wanted.words} was found within {seconds:g} s{f' (but {others})' if others else ''}.",
@@ -248,6 +258,14 @@ class Radio:
         """Where BlueZ has a roller that `scan` returned; empty when this radio is not BlueZ."""
         return bluez.path_of(self._device(found)) if self._is_system else ""
 
+    def claim(self, found: Found) -> Claim | None:
+        """Make the claim to a roller, to be taken before connecting to it; None when nothing is claimed here.
+
+        Systems let programs share a connection, and tell too late who has it to keep two apart that begin at once.
+        """
+        name = re.sub("[^0-9A-Za-z]+", "-", f"{self.spec} {found.address}")
+        return Claim(self._claims / f"{name}.lock") if self._claims else None
+
     def left(self, found: Found) -> None:
         """Note that this program has ended a connection, or an attempt at one."""
         self._left_s[found.address] = time.monotonic()
@@ -272,7 +290,9 @@ class Radio:
         return {"backend": getattr(bumble_backend, name), "hci": self._dongle}
 
 
-def open_radio(spec: str, *, controller: object | None = None, passkey: int | None = None) -> Radio:
+def open_radio(
+    spec: str, *, controller: object | None = None, passkey: int | None = None, claims: Path | None = None
+) -> Radio:
     """Make the radio called ``spec``; nothing is opened before its first use.
 
     Parameters
@@ -285,6 +305,9 @@ def open_radio(spec: str, *, controller: object | None = None, passkey: int | No
     passkey : int, optional
         Six digits on the label of a roller that wants them; without it the system asks, if it can. Windows and macOS
         always ask.
+    claims : Path, optional
+        Folder in which programs of this computer claim the rollers that they connect to; it need not exist. By default
+        nothing is claimed.
 
     Raises
     ------
@@ -293,10 +316,10 @@ def open_radio(spec: str, *, controller: object | None = None, passkey: int | No
     """
     kind, _, rest = spec.partition(":")
     if controller is not None or spec == "native":
-        return Radio(spec, None, controller, passkey)
+        return Radio(spec, None, controller, passkey, claims)
     host, _, port = rest.rpartition(":")
     if kind == "tcp" and host and port.isdecimal() and 0 < int(port) <= 0xFFFF:
-        return Radio(spec, f"tcp-client:{rest}", None, passkey)
+        return Radio(spec, f"tcp-client:{rest}", None, passkey, claims)
     if kind == "hci" and rest.partition(":")[0] in _HCI_SCHEMES:
-        return Radio(spec, rest, None, passkey)
+        return Radio(spec, rest, None, passkey, claims)
     raise BadRadioError(f"{spec!r} is no radio; known are: {RADIO_FORMS}")

@@ -134,6 +134,14 @@ class TakenError(NoDeviceError):
 
     phase = LinkPhase.TAKEN
 
+    @classmethod
+    def of(cls, name: str) -> TakenError:
+        """Make the error for a roller of that name."""
+        return cls(
+            f"{name} is taken by another program: a roller serves one at a time.",
+            "Close the other program, or switch Bluetooth off on the phone that holds it, then try again.",
+        )
+
 
 class NoBluetoothError(NoDeviceError):
     """There is no working Bluetooth to look for rollers with."""
