@@ -147,7 +147,7 @@ def system(monkeypatch):
     """A system that holds a roller connected while ``held``; ``in_use`` when a program listens to it."""
 
     class System:
-        held, in_use, paired = True, True, False
+        held, in_use, paired, stop_failure = True, True, False, None
 
         async def get_connected_devices(self, _):
             return [HeldDevice(self.paired)] if self.held else []
@@ -173,7 +173,9 @@ def system(monkeypatch):
         async def start(self):
             pass
 
-        stop = start
+        async def stop(self):
+            if system.stop_failure:
+                raise system.stop_failure
 
     monkeypatch.setattr("bleak.BleakScanner", Scanner)
     return system
@@ -204,6 +206,7 @@ def test_a_roller_is_free_as_soon_as_the_other_program_lets_it_go(system):
 
 NOT_READY = BleakDBusError("org.bluez.Error.NotReady", ["Resource Not Ready"])
 IO_ERROR = BleakDBusError("org.bluez.Error.Failed", ["Input/output error"])
+IN_PROGRESS = BleakDBusError("org.bluez.Error.InProgress", ["Operation already in progress"])
 
 
 @pytest.fixture
@@ -324,6 +327,14 @@ def test_a_roller_that_was_left_is_left_alone_for_a_moment(client, failure):
     asyncio.run(main())
     connects_s, disconnects_s = ([t for name, t in client.events if name == end] for end in ("connect", "disconnect"))
     assert 0.9 * radio.LEFT_S < connects_s[1] - disconnects_s[0] < radio.LEFT_S + 2
+
+
+def test_a_scan_that_cannot_end_while_another_program_connects_has_found_what_it_found(client, system):
+    system.stop_failure = IN_PROGRESS
+    assert asyncio.run(open_radio("native").find(Wanted(), 5)).address == ADDRESS
+    system.stop_failure = NOT_READY
+    with pytest.raises(NoBluetoothError, match="switched off"):
+        asyncio.run(open_radio("native").find(Wanted(), 5))
 
 
 def test_an_adapter_that_is_not_ready_is_switched_off(client):

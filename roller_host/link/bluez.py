@@ -47,6 +47,11 @@ def is_switched_off(error: Exception) -> bool:
     return f"{BLUEZ}.Error.NotReady" in str(error)
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether this is how BlueZ says that something else is under way: it may not end a scan while it connects."""
+    return f"{BLUEZ}.Error.InProgress" in str(error)
+
+
 def notify_options() -> dict[str, Any]:
     """Keyword arguments for bleak's ``start_notify``, as the environment variable says.
 

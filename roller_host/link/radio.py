@@ -7,6 +7,7 @@ Importing this module is cheap; bleak and Bumble are imported when a radio is fi
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from bleak.backends.scanner import AdvertisementData
 
     from roller_host.link.dongle import Dongle
+
+logger = logging.getLogger(__name__)
 
 RADIO_FORMS: Final = "native | tcp:HOST:PORT | hci:TRANSPORT (for instance hci:usb:0) | demo"
 """Radios that a person can name."""
@@ -221,6 +224,7 @@ class Radio:
     @asynccontextmanager
     async def _scanning(self, detected: Callable[[BLEDevice, AdvertisementData], None]) -> AsyncGenerator[None]:
         from bleak import BleakScanner  # noqa: PLC0415 - slow
+        from bleak.exc import BleakError  # noqa: PLC0415
 
         scanner = BleakScanner(detected, [codec.uuid_of("SERVICE")], **self._backend("BumbleScanner"))
         async with asyncio.timeout(SCAN_START_S):
@@ -228,7 +232,13 @@ class Radio:
         try:
             yield
         finally:
-            await scanner.stop()
+            try:
+                await scanner.stop()
+            except BleakError as error:
+                # What was found was found.
+                if not bluez.is_busy(error):
+                    raise
+                logger.info("the scan does not end: %s", error)
 
     def client(self, found: Found, on_disconnect: Callable[[], None], timeout_s: float) -> BleakClient:
         """Make the bleak client for a roller that `scan` returned; it is not connected yet.
