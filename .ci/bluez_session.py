@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LOGS = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="bluez."))
 STREAM_S: Final = 60
 N_RECONNECTS: Final = 10
+N_RACES: Final = 5
 START_S: Final = 30.0
 """Longest time for the simulator to be on the air and for a host to stream."""
 ENDED: Final = "(end of output)"
@@ -169,6 +170,11 @@ class Host:
         result = await self._ended
         demand(self.code == 0, f"the host ended with {self.code}: {result.get('error')}", outcome)
         return result
+
+    async def exit_code(self) -> int | None:
+        """Wait for the end."""
+        await self._ended
+        return self.code
 
     async def refusal(self, code: int, text: str) -> None:
         """Wait for the end, which has to be with this exit code and this text."""
@@ -322,6 +328,19 @@ async def two_hosts() -> Numbers:
         return numbers
 
 
+async def at_once() -> Numbers:
+    """Of programs that begin at the same moment one gets the roller, and the other is told that it is taken."""
+    numbers: Numbers = {}
+    async with roller(seed=9):
+        for _ in range(N_RACES):
+            async with host("stream", 5) as one, host("stream", 5) as other:
+                first, second = (one, other) if await one.exit_code() == 0 else (other, one)
+                await first.result()
+                await second.refusal(3, "taken by another program")
+                numbers = whole(first.recording)
+        return {**numbers, "races": N_RACES}
+
+
 async def acquire() -> Numbers:
     """The other way to get notifications from BlueZ; who gets them so is noticed by a second program as well."""
     os.environ[NOTIFY_VARIABLE] = "acquire"
@@ -380,6 +399,7 @@ STEPS: dict[str, Callable[[], Awaitable[Numbers]]] = {
     "link_loss": link_loss,
     "adapter_off": adapter_off,
     "two_hosts": two_hosts,
+    "at_once": at_once,
     "acquire": acquire,
     "pair": pair,
     "pair_alone": pair_alone,
