@@ -148,6 +148,7 @@ def system(monkeypatch):
 
     class System:
         held, in_use, paired, stop_failure = True, True, False, None
+        starting = starting_most = 0
 
         async def get_connected_devices(self, _):
             return [HeldDevice(self.paired)] if self.held else []
@@ -171,7 +172,10 @@ def system(monkeypatch):
             pass
 
         async def start(self):
-            pass
+            system.starting += 1
+            system.starting_most = max(system.starting, system.starting_most)
+            await asyncio.sleep(0.05)
+            system.starting -= 1
 
         async def stop(self):
             if system.stop_failure:
@@ -258,6 +262,15 @@ async def connect(native):
     finally:
         await connection.close()
     return told
+
+
+def test_programs_begin_their_scans_one_after_the_other(system, tmp_path):
+    async def main():
+        radios = [open_radio("native", claims=tmp_path / "claims") for _ in range(3)]
+        await asyncio.gather(*(one.scan(0.1) for one in radios))
+
+    asyncio.run(main())
+    assert (system.starting_most, system.starting) == (1, 0)
 
 
 HOLDER = """

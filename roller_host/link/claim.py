@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
+
+TURN_S: Final = 0.05
+"""How often somebody who waits looks whether it is free, s."""
 
 
 class Claim:
@@ -48,6 +54,16 @@ class Claim:
             return error.sqlite_errorcode != sqlite3.SQLITE_BUSY
         self._lock = lock
         return True
+
+    @asynccontextmanager
+    async def in_turn(self) -> AsyncGenerator[None]:
+        """Hold it meanwhile; wait first for whoever has it."""
+        while not self.take():  # noqa: ASYNC110 - other programs tell nobody when they let go
+            await asyncio.sleep(TURN_S)
+        try:
+            yield
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Let go of it; harmless when it is not held."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from firmware_protocol import codec
@@ -64,7 +64,7 @@ class Radio:
     passkey : int or None
         Six digits on the label of rollers that want them; without it the system asks, if it can.
     claims : Path or None
-        Folder in which programs of this computer claim the rollers that they connect to; None claims nothing.
+        Folder in which programs of this computer claim what only one may do at a time; None claims nothing.
     """
 
     def __init__(
@@ -227,7 +227,9 @@ class Radio:
         from bleak.exc import BleakError  # noqa: PLC0415
 
         scanner = BleakScanner(detected, [codec.uuid_of("SERVICE")], **self._backend("BumbleScanner"))
-        async with asyncio.timeout(SCAN_START_S):
+        # Of two programs that begin at the same moment, BlueZ 5.66 may leave one without an answer.
+        turn = self._claim_to("scan")
+        async with asyncio.timeout(SCAN_START_S), turn.in_turn() if turn else nullcontext():
             await scanner.start()
         try:
             yield
@@ -273,7 +275,10 @@ class Radio:
 
         Systems let programs share a connection, and tell too late who has it to keep two apart that begin at once.
         """
-        name = re.sub("[^0-9A-Za-z]+", "-", f"{self.spec} {found.address}")
+        return self._claim_to(found.address)
+
+    def _claim_to(self, what: str) -> Claim | None:
+        name = re.sub("[^0-9A-Za-z]+", "-", f"{self.spec} {what}")
         return Claim(self._claims / f"{name}.lock") if self._claims else None
 
     def left(self, found: Found) -> None:
@@ -316,8 +321,8 @@ def open_radio(
         Six digits on the label of a roller that wants them; without it the system asks, if it can. Windows and macOS
         always ask.
     claims : Path, optional
-        Folder in which programs of this computer claim the rollers that they connect to; it need not exist. By default
-        nothing is claimed.
+        Folder in which programs of this computer claim what only one may do at a time: begin a scan, be connected to
+        a roller. It need not exist. By default nothing is claimed.
 
     Raises
     ------
