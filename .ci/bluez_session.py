@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LOGS = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="bluez."))
 STREAM_S: Final = 60
 N_RECONNECTS: Final = 10
-N_RACES: Final = 5
+N_RACES: Final = 3
 START_S: Final = 30.0
 """Longest time for the simulator to be on the air and for a host to stream."""
 ENDED: Final = "(end of output)"
@@ -333,7 +333,7 @@ async def at_once() -> Numbers:
     numbers: Numbers = {}
     async with roller(seed=9):
         for _ in range(N_RACES):
-            async with host("stream", 5) as one, host("stream", 5) as other:
+            async with host("stream", 15) as one, host("stream", 15) as other:
                 first, second = (one, other) if await one.exit_code() == 0 else (other, one)
                 await first.result()
                 await second.refusal(3, "taken by another program")
