@@ -3,8 +3,12 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sim import session
@@ -21,6 +25,7 @@ from roller_host.signal.core import SignalParams
 from roller_host.signal.record import Record
 from simulator.firmware.device import Device
 
+ROOT = Path(__file__).parent.parent
 BLUE = KnownRoller("00112233445566aa", "Roller-66AA", "", "AA:BB", "2026-11-20T10:00:00+01:00")
 RED = KnownRoller("00112233445566bb", "Roller-66BB", "", "CC:DD", "2026-11-21T10:00:00+01:00", 2)
 
@@ -124,10 +129,65 @@ def test_the_latest_session_without_an_end_is_offered(tmp_path):
     assert found.age_s == pytest.approx(120, abs=10)
 
 
-@pytest.mark.parametrize("age_s", [0.5, 4000])
-def test_what_is_still_written_to_and_what_is_long_over_is_not_offered(tmp_path, age_s):
-    recording(tmp_path, "a.sqlite", age_s=age_s)
+def test_what_is_long_over_is_not_offered_even_if_somebody_looked_at_it(tmp_path):
+    path = recording(tmp_path, "a.sqlite", [Record(0.1, "STREAM", "in", b"x")], age_s=4000)
     assert unfinished.latest_unfinished(tmp_path) is None
+    os.utime(path)
+    assert unfinished.latest_unfinished(tmp_path) is None
+
+
+def test_a_session_that_is_under_way_in_this_program_is_not_offered(tmp_path):
+    path = tmp_path / "a.sqlite"
+    path.touch()
+    for meta in ({"created": began()}, None):
+        recorder = Recorder(path, meta, pytest.fail)
+        assert unfinished.latest_unfinished(tmp_path) is None
+        recorder.close()
+        assert unfinished.latest_unfinished(tmp_path).path == path
+
+
+@contextmanager
+def ended(process):
+    """A process that does not outlive its test."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+WRITER = """
+import sys, threading
+from pathlib import Path
+from roller_host.sessions.store import Recorder
+from roller_host.signal.record import Record
+recorder = Recorder(Path(sys.argv[1]), {"created": sys.argv[2]}, print)
+for n in range(2000):
+    recorder.record(Record(n / 100, "STREAM", "in", bytes(200)))
+recorder.settle()
+print("recording", flush=True)
+threading.Event().wait()
+"""
+
+
+def test_a_session_is_offered_as_soon_as_its_program_was_killed_and_not_before(tmp_path):
+    path = tmp_path / "a.sqlite"
+    path.touch()
+    command = [sys.executable, "-c", WRITER, path, began(25)]
+    with ended(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)) as writer:  # noqa: S603
+        assert writer.stdout.readline() == "recording\n"
+        assert unfinished.latest_unfinished(tmp_path) is None
+        with pytest.raises(SessionError, match="another program"):
+            complete(path)
+        writer.kill()
+        writer.wait()
+        killed_s = time.time()
+        found = unfinished.latest_unfinished(tmp_path)
+    assert found.path == path
+    # As its payloads say: they began 25 s ago and took 20 s.
+    assert found.age_s == pytest.approx(5 + time.time() - killed_s, abs=3)
+    assert unfinished.latest_unfinished(tmp_path).age_s == pytest.approx(found.age_s, abs=1)
+    assert len(list(open_recording(path).records())) == 2000
 
 
 def test_recordings_of_the_rollers_own_demos_and_other_files_are_not_offered(tmp_path):

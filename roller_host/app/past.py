@@ -14,7 +14,7 @@ from roller_host.pipeline import Pipeline
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.shelf import Settings
 from roller_host.sessions.source import params_from_json
-from roller_host.sessions.store import Recorder, open_recording
+from roller_host.sessions.store import Recorder, is_under_way, open_recording
 from roller_host.signal.ledger import Ledger, number_of
 
 if TYPE_CHECKING:
@@ -51,13 +51,15 @@ class Past:
     Raises
     ------
     SessionError
-        When the file is no recording, or it is complete.
+        When the file is no recording, it is complete, or another program has it open.
     """
 
     def __init__(self, path: Path) -> None:
         self._recording = open_recording(path)
         if self._recording.estimates is not None:
             raise SessionError(f"{path} is complete: it cannot be gone on with. Begin a new session")
+        if is_under_way(path):
+            raise SessionError(f"{path} is in use by another program. Close that, or begin a new session")
         self.pipeline = Pipeline(params_from_json(self._recording.meta.get("params", "")))
         self.bookmark, self.settings = Bookmark(), Settings()
         self.began, self.last_s = self._recording.meta.get("created", ""), 0.0

@@ -71,26 +71,37 @@ class Recorder:
         self.path = path
         self._on_error = on_error
         self._queue: queue.SimpleQueue[tuple[str, tuple[Any, ...]] | threading.Event | None] = queue.SimpleQueue()
-        if meta is None:
-            open_recording(path)
-        else:
-            self._create(meta)
+        # Open from the first moment to the last: that is how others see that the recording is under way.
+        self._db = self._goes_on() if meta is None else self._create(meta)
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
-    def _create(self, meta: Mapping[str, str]) -> None:
-        path = self.path
+    def _create(self, meta: Mapping[str, str]) -> sqlite3.Connection:
+        path, db = self.path, None
         try:
-            with closing(sqlite3.connect(path, isolation_level=None)) as db:
-                db.executescript(_SCHEMA)
-                db.execute("BEGIN")
-                db.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
-                db.execute("COMMIT")
+            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            db.executescript(_SCHEMA)
+            db.execute("BEGIN")
+            db.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
+            db.execute("COMMIT")
         except sqlite3.Error as error:
+            if db:
+                db.close()
             # The reserved file holds nothing yet; it must not stand in the way of the next try.
             with suppress(OSError):
                 path.unlink()
             raise SessionError(f"cannot record to {path}: {error}") from error
+        return db
+
+    def _goes_on(self) -> sqlite3.Connection:
+        open_recording(self.path)
+        try:
+            db = _connect(self.path, check_same_thread=False)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("SELECT 1 FROM meta")
+        except sqlite3.Error as error:
+            raise SessionError(f"cannot record to {self.path}: {error}") from error
+        return db
 
     def record(self, record: Record) -> None:
         """Take a payload to be written; returns at once. After a failure to write there is nobody to take it."""
@@ -118,8 +129,7 @@ class Recorder:
 
     def _write(self) -> None:
         try:
-            with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
-                db.execute("PRAGMA journal_mode = WAL")
+            with closing(self._db) as db:
                 db.execute("PRAGMA synchronous = FULL")
                 while self._write_batch(db):
                     pass
@@ -163,6 +173,15 @@ class Recording:
     estimates: Mapping[str, Any] | None
     """Summary stored by the live session; None when there is none."""
 
+    def span_s(self) -> tuple[float, float] | None:
+        """Stamps of the first and the last payload, s; None when there is none, or the file is damaged."""
+        with suppress(sqlite3.Error), closing(_connect(self.path)) as db:
+            first = db.execute("SELECT t_s FROM records ORDER BY n LIMIT 1").fetchone()
+            last = db.execute("SELECT t_s FROM records ORDER BY n DESC LIMIT 1").fetchone()
+            if first and isinstance(first[0], float) and isinstance(last[0], float):
+                return first[0], last[0]
+        return None
+
     def records(self) -> Iterator[Record]:
         """Every payload in order of arrival."""
         try:
@@ -183,9 +202,33 @@ def _record(row: tuple[Any, ...]) -> Record:
     return Record(t_s, source, direction, payload)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, **options: Any) -> sqlite3.Connection:
     # Not read-only: after a crash SQLite must be allowed to bring in what stands in the log beside the file.
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, **options)
+
+
+def is_under_way(path: Path) -> bool:
+    """Whether some program, this one included, is writing a recording, or reading one that was cut off.
+
+    A recording in WAL mode leaves that mode only when nobody else has it open, see
+    https://www.sqlite.org/pragma.html#pragma_journal_mode; and the system closes the files of a program that ended,
+    however it ended. A recording that is not in WAL mode is not being written.
+
+    Raises
+    ------
+    SessionError
+        When that cannot be found out.
+    """
+    try:
+        with closing(_connect(path, timeout=0)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            return True
+        raise SessionError(f"cannot read {path}: {error}") from error
+    except sqlite3.Error as error:
+        raise SessionError(f"cannot read {path}: {error}") from error
+    return False
 
 
 def open_recording(path: Path) -> Recording:

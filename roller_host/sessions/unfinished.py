@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import SUFFIX, recordings_folder
-from roller_host.sessions.store import open_recording
+from roller_host.sessions.store import is_under_way, open_recording
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from roller_host.sessions.store import Recording
+
 FRESH_S: Final = 1800.0
 """After half an hour nobody goes on with a massage, s."""
-QUIET_S: Final = 3.0
-"""A recording that was written to more recently may still be under way in another program, s."""
 LOG_KIND: Final = "offline log"
 """``kind`` in the meta table of recordings that the roller made by itself."""
 
@@ -33,7 +33,7 @@ class Unfinished:
     began: str
     """ISO 8601 with its time zone."""
     age_s: float
-    """Time since it was written to, s."""
+    """Time since its last payload came, s."""
 
 
 def latest_unfinished(folder: Path | None = None, now_s: float | None = None) -> Unfinished | None:
@@ -49,18 +49,27 @@ def latest_unfinished(folder: Path | None = None, now_s: float | None = None) ->
     now_s = time.time() if now_s is None else now_s
     paths = sorted((folder or recordings_folder()).glob(f"*{SUFFIX}"), key=_written_s, reverse=True)
     for path in paths:
-        age_s = now_s - _written_s(path)
-        if age_s > FRESH_S:
+        if now_s - _written_s(path) > FRESH_S:
             return None
-        if age_s < QUIET_S:
-            continue
         with suppress(SessionError, sqlite3.Error):
             recording = open_recording(path)
             # The roller of a demo ended with the program.
             of_a_demo = recording.meta.get("radio", "").startswith("demo")
-            if recording.estimates is None and recording.meta.get("kind") != LOG_KIND and not of_a_demo:
-                return Unfinished(path, recording.meta.get("created", ""), age_s)
+            cut_off = recording.estimates is None and recording.meta.get("kind") != LOG_KIND and not of_a_demo
+            age_s = now_s - _ended_s(recording)
+            if cut_off and age_s <= FRESH_S and not is_under_way(path):
+                return Unfinished(path, recording.meta.get("created", ""), max(age_s, 0.0))
     return None
+
+
+def _ended_s(recording: Recording) -> float:
+    """When the last payload came, s since 1970; the time of the file says less, since looking at it changes that."""
+    span_s = recording.span_s()
+    with suppress(ValueError):
+        if span_s:
+            # A recording is created when its first payload comes.
+            return datetime.fromisoformat(recording.meta.get("created", "")).timestamp() + span_s[1] - span_s[0]
+    return _written_s(recording.path)
 
 
 def _written_s(path: Path) -> float:
