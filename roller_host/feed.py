@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,31 +17,28 @@ from roller_host.app.live import LiveRun, Options
 from roller_host.app.past import complete
 from roller_host.app.world import DEMO, demo_scenarios, is_demo, open_world
 from roller_host.dashboard.session import Interrupted, RollerChoice, Rollers, Snapshot
-from roller_host.link.radio import open_radio
+from roller_host.link.race import InterruptedByEventError, race
+from roller_host.link.radio import Radio, open_radio
 from roller_host.link.sightings import Wanted
 from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, LinkState
 from roller_host.link.thread import LinkThread
 from roller_host.link.visit import IDENTIFY_S, forget_keys, identify
+from roller_host.prompt import PasskeyPrompt
 from roller_host.sessions import rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.store import open_recording
 from roller_host.sessions.unfinished import latest_unfinished
-from roller_host.signal.comfort import band_of
+from roller_host.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
     from concurrent.futures import Future
 
     from roller_host.signal.estimates import Estimates
 
 logger = logging.getLogger(__name__)
 
-SNAPSHOT_S: Final = 0.25
 SCAN_S: Final = 8.0
-RATE_S: Final = 2.0
-"""Over how long the present rate is measured, s."""
-LOSS_S: Final = 5.0
-"""Over how long the present loss is measured, s."""
 
 
 class DashboardSession:
@@ -66,6 +62,7 @@ class DashboardSession:
         self._one_link = asyncio.Lock()
         self._live: LiveRun | None = None
         self._searching = False
+        self._prompt = PasskeyPrompt(self._ask)
         self._thread = LinkThread()
         self._thread.start()
 
@@ -133,8 +130,12 @@ class DashboardSession:
         if self._live is not None and self._live.control is not None:
             await self._live.control.identify(IDENTIFY_S)
         else:
-            async with self._one_link, open_world(*self._world(choice)) as (radio, _):
-                await identify(radio, self._target(choice), on_state=self.mailbox.append)
+            stop = self._supersede()
+            async with self._one_link, self._opened(*self._world(choice)) as radio:
+                try:
+                    await race(identify(radio, self._target(choice), on_state=self.mailbox.append), stop)
+                except InterruptedByEventError:
+                    return
         self._tell(note=f"{choice.title} blinks and buzzes now.")
 
     def rename(self, choice: RollerChoice, name: str) -> None:
@@ -158,6 +159,7 @@ class DashboardSession:
         if choice.security_mode and not await self._forget_keys(choice):
             rest = " Remove it from the system's Bluetooth settings as well."
         rollers.forget(choice.key)
+        self._prompt.forget()
         self._tell(note=f"{choice.title} is forgotten.{rest}")
 
     async def _forget_keys(self, choice: RollerChoice) -> bool:
@@ -170,8 +172,10 @@ class DashboardSession:
 
     async def _pair_again(self, choice: RollerChoice) -> None:
         await self._disconnect()
-        with suppress(LinkError):
-            await self._forget_keys(choice)
+        self._prompt.forget()
+        if not choice.simulated:  # Those are made anew for each connection.
+            with suppress(LinkError):
+                await self._forget_keys(choice)
         await self._connect(choice)
 
     async def _try(self, work: Awaitable[None]) -> None:
@@ -186,6 +190,13 @@ class DashboardSession:
     def connect(self, choice: RollerChoice) -> None:
         """Connect and stream; what happens arrives in the mailbox."""
         self._begin(self._connect(choice))
+
+    def type_passkey(self, passkey: int) -> None:
+        """Answer a link that waits for the digits of its roller."""
+        self._begin(self._type_passkey(passkey))
+
+    async def _type_passkey(self, passkey: int) -> None:
+        self._prompt.answer(passkey)
 
     def go_on(self, offer: Interrupted) -> None:
         """Go on with a session that was cut off."""
@@ -227,11 +238,27 @@ class DashboardSession:
         await self._connect_with(options)
 
     async def _connect_with(self, options: Options) -> None:
-        self._stop.set()
-        self._stop = stop = asyncio.Event()
+        stop = self._supersede()
         async with self._one_link:
             if not stop.is_set():
                 await self._hold(options, stop)
+
+    def _ask(self, state: LinkState) -> None:
+        self.mailbox.append(state)
+
+    def _supersede(self) -> asyncio.Event:
+        """End what was begun last; gives what ends the next."""
+        self._stop.set()
+        self._stop = asyncio.Event()
+        return self._stop
+
+    @asynccontextmanager
+    async def _opened(self, spec: str, seed: int, passkey: int | None) -> AsyncGenerator[Radio]:
+        """A radio that asks the person for what was not given on the command line."""
+        async with open_world(spec, seed, passkey) as (radio, _):
+            if passkey is None:
+                self._prompt.serve(radio, simulated=is_demo(spec))
+            yield radio
 
     async def _disconnect(self) -> None:
         self._stop.set()
@@ -250,11 +277,11 @@ class DashboardSession:
 
     async def _hold(self, options: Options, stop: asyncio.Event) -> None:
         """Keep a link to the roller until told to stop; its end, good or bad, reaches the window as a state."""
-        watch = _Watch(self.mailbox)
+        watch = Watch(self.mailbox)
         self._live = watch.live = LiveRun(options, watch.take, self.mailbox.append, watch.take_battery, watch.take_log)
         posting = asyncio.create_task(watch.post())
         try:
-            async with open_world(options.radio, options.seed, options.passkey) as (radio, _):
+            async with self._opened(options.radio, options.seed, options.passkey) as radio:
                 await self._live.run(
                     radio, stop, lambda text: self.mailbox.append(LinkState(LinkPhase.CONNECTING, text))
                 )
@@ -268,90 +295,6 @@ class DashboardSession:
         finally:
             self._live = None
             posting.cancel()
-
-
-class _Watch:
-    """Puts what one session measures into the mailbox."""
-
-    live: LiveRun
-
-    def __init__(self, mailbox: deque[Estimates | LinkState | Snapshot | Rollers]) -> None:
-        self._mailbox = mailbox
-        self._battery: int | None = None
-        self._place = "", ""
-        self._log = 0, 0
-        self._arrivals: deque[tuple[float, int]] = deque()
-        """Times of recent estimates, s, and IMU samples until then."""
-        self._past: deque[tuple[float, int, int]] = deque()
-        """Time, s, packets and lost packets at recent moments."""
-
-    def take(self, estimates: Estimates) -> None:
-        """Hand on estimates; at a new place the thresholds change at once."""
-        self._mailbox.append(estimates)
-        self._arrivals.append((time.monotonic(), self.live.pipeline.totals.imu_samples))
-        # In the air the last place's thresholds stay on show.
-        place = (estimates.zone, estimates.side) if estimates.zone else self._place
-        if place != self._place:
-            self._place = place
-            self._mailbox.append(self._snapshot())
-
-    def take_battery(self, percent: int) -> None:
-        """Note the battery level."""
-        self._battery = percent
-
-    def take_log(self, n_fetched: int, n_packets: int) -> None:
-        """Note how much of the roller's own recordings is here."""
-        self._log = (0, 0) if n_fetched >= n_packets else (n_fetched, n_packets)
-
-    async def post(self) -> None:
-        """Post a snapshot four times a second, whether or not anything arrives."""
-        while True:
-            await asyncio.sleep(SNAPSHOT_S)
-            if self.live.pipeline.totals.packets:
-                self._mailbox.append(self._snapshot())
-
-    def _snapshot(self) -> Snapshot:
-        live, pipeline, totals = self.live, self.live.pipeline, self.live.pipeline.totals
-        rate_hz = pipeline.rate_hz or 0.0
-        rate_now_hz, loss_share = self._lately()
-        return Snapshot(
-            elapsed_s=totals.duration_s,
-            rate_hz=rate_hz,
-            lost_packets=max(totals.lost_packets - totals.backfilled, 0),
-            gaps=totals.gaps,
-            strokes=len(totals.strokes),
-            contact_s=totals.contact_samples / rate_hz if rate_hz else 0.0,
-            battery_percent=self._battery,
-            recording=str(live.recorder.path) if live.recorder else "",
-            recording_problem=live.problem,
-            contact_s_by_place=dict(totals.contact_s_by_place),
-            band=band_of(pipeline.params.bands, *self._place),
-            calibrated=bool(pipeline.model.calibration.flags & 1),
-            rate_now_hz=rate_now_hz,
-            loss_share=loss_share,
-            missing_packets=live.bookmark.ledger.n_missing,
-            backfilled_packets=totals.backfilled,
-            log_fetched=self._log[0],
-            log_packets=self._log[1],
-        )
-
-    def _lately(self) -> tuple[float, float]:
-        """Samples per second over the last `RATE_S`, and share of packets lost over the last `LOSS_S`."""
-        now_s, totals = time.monotonic(), self.live.pipeline.totals
-        self._past.append((now_s, totals.packets - totals.late_packets, totals.lost_packets))
-        while self._past[0][0] < now_s - LOSS_S:
-            self._past.popleft()
-        _, came, lost = (now - then for now, then in zip(self._past[-1], self._past[0], strict=True))
-        return self._rate_hz(now_s), lost / (came + lost) if came + lost > 0 else 0.0
-
-    def _rate_hz(self, now_s: float) -> float:
-        while self._arrivals and self._arrivals[0][0] < now_s - RATE_S:
-            self._arrivals.popleft()
-        if len(self._arrivals) < 2:
-            return 0.0
-        # From arrival to arrival: whole packets come in, and a window that cuts them would make the rate jump.
-        (first_s, first), (last_s, last) = self._arrivals[0], self._arrivals[-1]
-        return (last - first) / max(last_s - first_s, now_s - first_s - SNAPSHOT_S)
 
 
 def _sighting(found: Found | None) -> dict[str, Any]:

@@ -51,6 +51,9 @@ class Session:
     def connect_at_start(self, choice):
         self.asked.append(("at start", choice))
 
+    def type_passkey(self, passkey):
+        self.asked.append(("passkey", passkey))
+
     def disconnect(self):
         self.asked.append("disconnect")
 

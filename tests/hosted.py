@@ -77,8 +77,9 @@ class Session:
         requests = [codec.decode_request(payload) for payload in self.payloads("CONTROL", "out")]
         return [request.args for request in requests if request.op == codec.OP[name]]
 
-    async def run(self, target=None, scan_s=5.0, times=HASTY, name="host", passkey=None, **options):
+    async def run(self, target=None, scan_s=5.0, times=HASTY, name="host", passkey=None, ask=None, **options):
         async with asyncio.timeout(30), self.radio(name, passkey) as radio:
+            radio.passkeys = ask
             link = LinkSession(
                 radio, target=target, on_record=self.on_record, on_state=self.on_state,
                 on_battery=self.battery.append, times=times, **options,

@@ -134,6 +134,61 @@ def test_closing_twice_is_harmless():
     session.close()
 
 
+# --- A roller that wants its passkey ----------------------------------------------------------------------------------
+
+
+def asked(session):
+    """The next state that asks for a passkey, and the digits on the label of the simulated roller."""
+    state = session.mailbox.first(lambda item: isinstance(item, LinkState) and item.wants_passkey)
+    session.mailbox.clear()
+    return state, int(state.reason[-6:])
+
+
+def with_passkey(session):
+    return next(choice for choice in session.choices() if choice.scenario == "passkey")
+
+
+def test_the_person_is_asked_for_the_passkey_until_it_is_right_and_then_no_more(dashboard):
+    roller = with_passkey(dashboard)
+    dashboard.connect(roller)
+    state, label = asked(dashboard)
+    assert state.phase is LinkPhase.PAIRING
+    assert "wants the six digits on its label" in state.reason
+    dashboard.type_passkey(label % 999_999 + 1)
+    state, label = asked(dashboard)
+    assert "did not accept these digits" in state.reason
+    dashboard.type_passkey(label)
+    dashboard.mailbox.first(in_phase(LinkPhase.STREAMING))
+    dashboard.disconnect()
+    dashboard.mailbox.first(in_phase(LinkPhase.OFF))
+    dashboard.mailbox.clear()
+    dashboard.connect(roller)
+    dashboard.mailbox.first(in_phase(LinkPhase.STREAMING))
+    assert not any(isinstance(item, LinkState) and item.wants_passkey for item in dashboard.mailbox)
+    dashboard.pair_again(roller)
+    assert asked(dashboard)[0].device == state.device
+
+
+@pytest.mark.parametrize("intent", ["connect", "identify"])
+def test_a_passkey_need_not_be_typed(dashboard, intent):
+    getattr(dashboard, intent)(with_passkey(dashboard))
+    asked(dashboard)
+    dashboard.disconnect()
+    dashboard.mailbox.first(in_phase(LinkPhase.OFF))
+    # Nothing is in the way of the next one.
+    dashboard.connect(simulated(dashboard))
+    dashboard.mailbox.first(in_phase(LinkPhase.STREAMING))
+    dashboard.type_passkey(1)
+
+
+def test_a_passkey_of_the_command_line_is_used_unasked():
+    session = opened(radio=DEMO, passkey=1)
+    session.connect(with_passkey(session))
+    end = session.mailbox.first(lambda item: isinstance(item, LinkState) and item.over)
+    session.close()
+    assert end.unpaired
+
+
 def test_a_roller_that_another_program_has_claimed_is_taken():
     async def main():
         air = Air()

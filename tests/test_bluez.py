@@ -371,7 +371,7 @@ def test_a_scan_with_an_adapter_that_is_not_ready_is_told_as_switched_off(system
         (True, 2, None, []),
         (False, 2, None, [""]),
         (False, 3, 123456, [""]),
-        (False, 3, None, ["the system may ask for your consent"]),
+        (False, 3, None, ["the system may ask for the six digits on its label"]),
     ],
 )
 def test_consent_is_mentioned_where_the_system_may_ask(client, system, monkeypatch, paired, mode, passkey, reasons):
@@ -514,6 +514,40 @@ def test_a_failed_pairing_with_a_passkey_says_what_answers_for_it(client, monkey
     with pytest.raises(PairingError, match=r"could not be paired .*--passkey.*bluetoothctl") as caught:
         asyncio.run(connect(open_radio("native")))
     assert not isinstance(caught.value, BondLostError)
+
+
+class Typist:
+    """Types digits when asked, and remembers for whom."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def ask(self, name):
+        self.asked.append(name)
+        return 123456
+
+
+@pytest.mark.parametrize(
+    ("here", "paired", "mode", "typed"),
+    [(True, False, 3, 1), (True, True, 3, 0), (True, False, 2, 0), (False, False, 3, 0)],
+)
+def test_somebody_is_asked_for_the_passkey_where_the_system_would_not_ask(
+    client, system, monkeypatch, here, paired, mode, typed
+):
+    used = []
+
+    async def pair(_, passkey):
+        used.append(passkey)
+
+    monkeypatch.setattr(bluez, "pair", pair)
+    monkeypatch.setattr(bluez, "HERE", here)
+    monkeypatch.setattr(client, "security_mode", mode)
+    system.paired = paired
+    native = open_radio("native")
+    native.passkeys = typist = Typist()
+    asyncio.run(connect(native))
+    assert len(typist.asked) == typed
+    assert used.count(123456) == typed
 
 
 # --- How payloads come ------------------------------------------------------------------------------------------------

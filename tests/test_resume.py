@@ -8,12 +8,14 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
+from bleak.exc import BleakError
 from bumble.gatt import Characteristic, Service
 from bumble.gatt_client import Client as GattClient
 from hosted import PATIENT, Session, roller
 
 from firmware_protocol import codec, layout
 from roller_host.link.bookmark import Bookmark
+from roller_host.link.bumble_backend import BumbleScanner
 from roller_host.link.states import LinkLostError, LinkPhase, NoDeviceError, PairingError, RefusedError, TakenError
 from simulator.bluetooth.bonds import passkey_of
 from simulator.bluetooth.faults import Fault, inject
@@ -101,6 +103,29 @@ async def test_a_switched_off_adapter_that_comes_back():
             await session.back()
         assert not session.lacking
         assert len(session.asked("START")) == 1
+
+
+@scenario
+async def test_while_bluetooth_is_off_that_is_said_at_once_and_nothing_else(monkeypatch):
+    refused = []
+    start = BumbleScanner.start
+
+    async def switched_off(scanner):
+        if len(refused) >= 3:
+            return await start(scanner)
+        refused.append(scanner)
+        raise BleakError("[org.bluez.Error.NotReady] Resource Not Ready")
+
+    async with roller() as session:
+        async with session.streaming():
+            monkeypatch.setattr(BumbleScanner, "start", switched_off)
+            inject(session.peripheral, Fault.LINK_LOSS)
+            await session.back()
+        after = session.phases[session.phases.index(LinkPhase.STREAMING) + 1 :]
+    assert after[:4] == [LinkPhase.RETRYING, LinkPhase.NO_BLUETOOTH, LinkPhase.OUT_OF_RANGE, LinkPhase.CONNECTING]
+    told = next(state for state in session.states if state.phase is LinkPhase.NO_BLUETOOTH)
+    assert (told.words, told.reason) == ("no Bluetooth", "Bluetooth is switched off.")
+    assert len(refused) == 3
 
 
 @scenario
@@ -445,6 +470,77 @@ async def test_without_the_right_passkey_the_person_is_told_where_it_stands(pass
         with pytest.raises(PairingError, match="six digits on its label"):
             await session.run(passkey=passkey)
         assert session.phases[-1] is LinkPhase.REFUSED
+
+
+class Person:
+    """Types these digits one after the other, and then waits for ever."""
+
+    def __init__(self, *passkeys):
+        self.asked, self._passkeys = [], [*passkeys]
+
+    async def ask(self, name):
+        self.asked.append(name)
+        if not self._passkeys:
+            await asyncio.Event().wait()
+        return self._passkeys.pop(0)
+
+    def reject(self, name):
+        self.asked.append(f"{name}: wrong")
+
+
+@scenario
+async def test_digits_are_asked_for_once_and_again_when_they_are_wrong():
+    device = Device(seed=1, build=Build(security_mode=3))
+    person = Person(1, passkey_of(device.device_id))
+    async with roller(device) as session:
+        async with session.streaming(ask=person):
+            assert person.asked == [device.name, f"{device.name}: wrong", device.name]
+            inject(session.peripheral, Fault.LINK_LOSS)
+            await session.back()
+        assert len(person.asked) == 3
+        assert not session.lacking
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+@scenario
+async def test_a_roller_without_a_passkey_asks_nobody(mode):
+    person = Person()
+    async with roller(Device(seed=1, build=Build(security_mode=mode))) as session, session.streaming(ask=person):
+        pass
+    assert person.asked == []
+
+
+@scenario
+async def test_wrong_digits_end_the_attempt_after_three_times():
+    person = Person(1, 2, 3, 4)
+    async with roller(Device(seed=1, build=Build(security_mode=3))) as session:
+        with pytest.raises(PairingError, match="Look at the six digits on its label"):
+            await session.run(ask=person)
+        assert len(person.asked) == 6
+        assert session.states[-1].unpaired
+
+
+@scenario
+async def test_a_person_who_types_nothing_is_not_waited_for_for_ever():
+    times = dataclasses.replace(PATIENT, type_s=0.2)
+    async with roller(Device(seed=1, build=Build(security_mode=3))) as session:
+        with pytest.raises(PairingError, match=r"Nobody typed the passkey of .* within 0\.2 s"):
+            await session.run(ask=Person(), times=times)
+
+
+@scenario
+async def test_a_link_that_is_lost_while_somebody_types_is_made_again_and_asks_again():
+    device = Device(seed=1, build=Build(security_mode=3))
+    person = Person()
+    async with roller(device) as session:
+        link = asyncio.create_task(session.run(ask=person))
+        await session.until(lambda: person.asked)
+        person._passkeys.append(passkey_of(device.device_id))
+        inject(session.peripheral, Fault.LINK_LOSS)
+        await session.until(lambda: len(session.seqs) >= 4)
+        assert person.asked == [device.name] * 2
+        session.stop.set()
+        await link
 
 
 # --- Other processes --------------------------------------------------------------------------------------------------

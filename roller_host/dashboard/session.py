@@ -162,6 +162,10 @@ class LiveSession(Protocol):
         """Remember which roller to connect to when the program starts; None for none. Ends in `Rollers`."""
         ...
 
+    def type_passkey(self, passkey: int) -> None:
+        """Answer a state that wants a passkey; to answer it otherwise, disconnect."""
+        ...
+
     def disconnect(self) -> None:
         """Leave the roller; harmless when there is none."""
         ...

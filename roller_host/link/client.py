@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from firmware_protocol import layout
 from roller_host.link.bookmark import Bookmark
 from roller_host.link.connection import BondLostError, Connection, LinkTimes
+from roller_host.link.passkey import WrongPasskeyError
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.sightings import Wanted
 from roller_host.link.states import (
@@ -176,10 +177,12 @@ class LinkSession:
                     await race(stay.watch(), stop)
             except LinkError as error:
                 n_failed += 1
-                pause_s = 0.0 if await self._forget_bond(error) else self._pause_after(error, n_failed)
+                pause_s = 0.0
+                if not await self._forget_bond(error):
+                    pause_s = self._pause_after(error, n_failed)
+                    self._tell_setback(error, pause_s)
                 await self._leave(goodbye=False)
                 if pause_s:
-                    self._teller.enter(LinkPhase.RETRYING, error.reason, error.action, pause_s)
                     with suppress(InterruptedByEventError):
                         await race(asyncio.sleep(pause_s), stop)
             finally:
@@ -200,6 +203,12 @@ class LinkSession:
         self._paired_anew = True
         return True
 
+    def _tell_setback(self, error: LinkError, pause_s: float) -> None:
+        if isinstance(error, NoBluetoothError):
+            self._teller.enter(LinkPhase.NO_BLUETOOTH, error.reason, error.action)
+        else:
+            self._teller.enter(LinkPhase.RETRYING, error.reason, error.action, pause_s or None)
+
     def _pause_after(self, error: LinkError, n_failed: int) -> float:
         """How long to wait before the next attempt, s; raises the error when there is to be none."""
         times, now_s = self._times, self._clock()
@@ -209,7 +218,8 @@ class LinkSession:
             self._lost_s = now_s
         away_s = 0.0 if self._lost_s is None else now_s - self._lost_s
         if self._lost_s is None:
-            if isinstance(error, TakenError | NoBluetoothError | RefusedError) or n_failed >= times.attempts:
+            final = isinstance(error, TakenError | NoBluetoothError | RefusedError)
+            if (final and not isinstance(error, WrongPasskeyError)) or n_failed >= times.attempts:
                 raise error
             if self._connection is None:
                 raise error
@@ -254,33 +264,38 @@ class LinkSession:
         self._bookmark.security_mode = connection.info.security_mode
         return connection
 
+    def _tell_search(self) -> None:
+        if self._lost_s is None:
+            self._teller.enter(LinkPhase.SCANNING)
+        else:
+            self._teller.enter(LinkPhase.OUT_OF_RANGE, "looking for the roller", NEARER)
+
     async def _find(self, scan_s: float) -> Found:
-
-        def look() -> None:
-            if self._lost_s is None:
-                self._teller.enter(LinkPhase.SCANNING)
-            else:
-                self._teller.enter(LinkPhase.OUT_OF_RANGE, "looking for the roller", NEARER)
-
         def note(found: Found) -> None:
             if found.taken and self._teller.phase is not LinkPhase.TAKEN:
                 self._teller.name = found.name or found.address
                 self._teller.enter(LinkPhase.TAKEN, "a roller serves one program at a time", "Close the other program.")
             elif not found.taken and self._teller.phase is LinkPhase.TAKEN:
-                look()
+                self._tell_search()
 
-        look()
-        if self._lost_s is not None:
+        def begun() -> None:
+            if self._teller.phase is not LinkPhase.TAKEN:
+                self._tell_search()
+
+        if self._lost_s is None:
+            self._tell_search()
+        else:
+            # Told once the scan has begun: without Bluetooth nobody knows whether the roller is near.
             scan_s = max(self._times.give_up_s - (self._clock() - self._lost_s), 0.1)
         end_s = self._clock() + scan_s
         while (left_s := end_s - self._clock()) > RESCAN_S:
             try:
-                return await self._radio.find(self._wanted, RESCAN_S, note)
+                return await self._radio.find(self._wanted, RESCAN_S, note, begun)
             except (TakenError, NoBluetoothError):
                 raise
             except NoDeviceError:
                 continue
-        return await self._radio.find(self._wanted, left_s, note)
+        return await self._radio.find(self._wanted, left_s, note, begun)
 
     # --- The end ----------------------------------------------------------------------------------------------------
 

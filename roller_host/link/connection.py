@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from firmware_protocol import codec, layout
 from roller_host.link import bluez
 from roller_host.link.control import Control
+from roller_host.link.passkey import pair_by_typing
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.refusals import BadRecordError, RequestError, if_known
 from roller_host.link.states import (
@@ -31,6 +32,7 @@ from roller_host.link.unavailable import SWITCHED_OFF
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from roller_host.link.passkey import PasskeySource
     from roller_host.link.radio import Radio
     from roller_host.link.states import Found
     from roller_host.signal.record import Source
@@ -67,6 +69,8 @@ class LinkTimes:
     """Attempts at the first connection."""
     pair_s: float = 60.0
     """Somebody may have to answer a dialog."""
+    type_s: float = 120.0
+    """Somebody may have to find a label with six digits, and type them."""
     step_s: float = 5.0
     """Reading, subscribing."""
     request_s: float = 2.0
@@ -124,7 +128,9 @@ class Connection:
         self._on_battery = on_battery
         self._mode = OPEN
         self._heard: set[Source] = set()
-        self._radio, self._found = radio, found
+        self.radio = radio
+        """What it goes through."""
+        self._found = found
         self._is_paired, self._bluez_path = radio.is_paired(found), radio.bluez_path(found)
         self._claim = radio.claim(found)
         self._client = radio.client(found, self.lost.set, times.connect_s)
@@ -162,9 +168,13 @@ class Connection:
         """
         if self.info.security_mode != OPEN and sys.platform != "darwin":
             # macOS pairs by itself, at the first protected attribute.
+            source = await self.radio.passkey_source(self._found) if self._mode == AUTHENTICATED else None
             if not self._is_paired:
-                on_phase(LinkPhase.PAIRING, "" if self._pairs_alone else "the system may ask for your consent")
-            await self._pair()
+                on_phase(LinkPhase.PAIRING, "" if source or self._pairs_alone else self._system_asks)
+            if source is None:
+                await self.pair()
+            else:
+                await self._pair_by_typing(source)
         await self.listen("CONTROL")
         on_phase(LinkPhase.SUBSCRIBED, "")
 
@@ -173,7 +183,7 @@ class Connection:
 
         if self._claim and not self._claim.take():
             raise TakenError.of(self.name)
-        await self._radio.settle(self._found)
+        await self.radio.settle(self._found)
         try:
             async with asyncio.timeout(2 * self._times.connect_s):
                 await self._client.connect()
@@ -198,7 +208,14 @@ class Connection:
                 f"{self.name} cannot be used: {error}.", "Update the older one of the two, firmware or program."
             ) from error
 
-    async def _pair(self) -> None:
+    async def _pair_by_typing(self, source: PasskeySource) -> None:
+        try:
+            await pair_by_typing(self, source, self._times.type_s)
+        except InterruptedByEventError as error:
+            raise self.gone("is gone while its passkey was waited for") from error
+
+    async def pair(self) -> None:
+        """Pair, with the passkey of the radio if the roller wants one; raises like `open`."""
         from bleak.exc import BleakError  # noqa: PLC0415 - slow
 
         help_text = (
@@ -225,13 +242,19 @@ class Connection:
             raise PairingError(f"{self.name} and this computer could not be paired ({error}).", help_text) from error
 
     @property
+    def _system_asks(self) -> str:
+        if self._mode == AUTHENTICATED and self.radio.passkey is None:
+            return "the system may ask for the six digits on its label"
+        return "the system may ask for your consent"
+
+    @property
     def _pairs_alone(self) -> bool:
         """Whether no person has to answer: with BlueZ, when there is nothing to ask, or the answer is known."""
-        return bool(self._bluez_path) and (self._mode != AUTHENTICATED or self._radio.passkey is not None)
+        return bool(self._bluez_path) and (self._mode != AUTHENTICATED or self.radio.passkey is not None)
 
     def _pairing(self) -> Coroutine[Any, Any, None]:
         if self._pairs_alone:
-            return bluez.pair(self._bluez_path, self._radio.passkey if self._mode == AUTHENTICATED else None)
+            return bluez.pair(self._bluez_path, self.radio.passkey if self._mode == AUTHENTICATED else None)
         return self._client.pair()
 
     async def unpair(self) -> None:
@@ -295,9 +318,7 @@ class Connection:
         def deliver(_characteristic: object, payload: bytearray) -> None:
             take(bytes(payload))
 
-        await self.step(
-            f"subscribing to {name}", self._client.start_notify(uuid, deliver, **self._radio.notify_options)
-        )
+        await self.step(f"subscribing to {name}", self._client.start_notify(uuid, deliver, **self.radio.notify_options))
 
     async def _write_control(self, request: bytes) -> None:
         self._on_payload("CONTROL", request, True)
@@ -392,5 +413,5 @@ class Connection:
             if self._claim:
                 self._claim.release()
         if not was_over:
-            self._radio.left(self._found)
+            self.radio.left(self._found)
         self.lost.set()

@@ -56,7 +56,7 @@ class Dongle:
         self._name = transport or "injected controller"
         self._spec = transport
         self._controller = controller
-        self._passkey = passkey
+        self.passkey = passkey
         self._transport: Transport | None = None
         self._device: Device | None = None
         self._opening = asyncio.Lock()
@@ -106,10 +106,15 @@ class Dongle:
         await device.power_on()
         return device
 
+    async def holds_keys(self, address: hci.Address) -> bool:
+        """Whether a peripheral was paired with since the controller was started."""
+        store = self._device.keystore if self._device else None
+        return store is not None and await store.get(str(address)) is not None
+
     def _pairing(self, _connection: Connection) -> pairing.PairingConfig:
         return pairing.PairingConfig(
-            mitm=self._passkey is not None,
-            delegate=None if self._passkey is None else _Typist(self._passkey),
+            mitm=self.passkey is not None,
+            delegate=None if self.passkey is None else _Typist(self.passkey),
             # Bonds are looked up under the address that is on the air.
             identity_address_type=pairing.PairingConfig.AddressType.RANDOM,
         )

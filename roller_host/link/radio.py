@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bleak.backends.scanner import AdvertisementData
 
     from roller_host.link.dongle import Dongle
+    from roller_host.link.passkey import PasskeySource
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class Radio:
     ) -> None:
         self.spec = spec
         self.passkey = passkey
+        self.passkeys: PasskeySource | None = None
+        """Asks somebody for a passkey that was not given; without it the system asks, if it can."""
         self._claims = claims
         self._transport = transport
         self._controller = controller
@@ -104,6 +107,7 @@ class Radio:
         *,
         until: Callable[[Found], bool] | None = None,
         on_found: Callable[[Found], None] | None = None,
+        on_begun: Callable[[], None] | None = None,
     ) -> list[Found]:
         """Look for rollers.
 
@@ -115,6 +119,8 @@ class Radio:
             Stops the scan at the first roller for which it is true.
         on_found : callable, optional
             Called with each roller when it is first seen, when what is known of it changes, and about once a second.
+        on_begun : callable, optional
+            Called once Bluetooth works and is scanning.
 
         Returns
         -------
@@ -135,6 +141,8 @@ class Radio:
         async with explained(self.spec, is_system=self._is_system):
             await look_at_held()
             async with self._scanning(sightings.hear), self._repeating(look_at_held):
+                if on_begun:
+                    on_begun()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await sightings.matched.wait()
@@ -142,7 +150,13 @@ class Radio:
             raise gone(self.spec, is_system=self._is_system)
         return sightings.ranked()
 
-    async def find(self, wanted: Wanted, seconds: float, on_found: Callable[[Found], None] | None = None) -> Found:
+    async def find(
+        self,
+        wanted: Wanted,
+        seconds: float,
+        on_found: Callable[[Found], None] | None = None,
+        on_begun: Callable[[], None] | None = None,
+    ) -> Found:
         """Find the roller wanted.
 
         Parameters
@@ -153,6 +167,8 @@ class Radio:
             How long to look, s.
         on_found : callable, optional
             As for `scan`, for the rollers that may be meant.
+        on_begun : callable, optional
+            As for `scan`.
 
         Raises
         ------
@@ -174,7 +190,7 @@ class Radio:
             waited_s = found.seen_s - first_s.setdefault(f"{found.address} {stage}", found.seen_s)
             return waited_s >= {"taken": TAKEN_S, "free": settle_s, "nameless": NAMELESS_S}[stage]
 
-        seen = await self.scan(seconds, until=heard)
+        seen = await self.scan(seconds, until=heard, on_begun=on_begun)
         fitting = [found for found in seen if wanted.matches(found)]
         if fitting and not fitting[0].taken:
             return fitting[0]
@@ -265,6 +281,22 @@ class Radio:
     def is_paired(self, found: Found) -> bool:
         """Whether the system says that it is paired with a roller that `scan` returned; few systems say so."""
         return bluez.is_paired(self._device(found))
+
+    async def passkey_source(self, found: Found) -> PasskeySource | None:
+        """Who is to be asked for the digits of a roller that pairs by them; None when nobody needs to be."""
+        if self.passkey is not None or self.is_paired(found):
+            return None
+        if self._is_system:
+            # Windows and macOS ask by themselves.
+            return self.passkeys if bluez.HERE else None
+        known = self._dongle is not None and await self._dongle.holds_keys(self._device(found).details)
+        return None if known else self.passkeys
+
+    def use_passkey(self, passkey: int | None) -> None:
+        """Pair with these digits from now on; None for without."""
+        self.passkey = passkey
+        if self._dongle:
+            self._dongle.passkey = passkey
 
     def bluez_path(self, found: Found) -> str:
         """Where BlueZ has a roller that `scan` returned; empty when this radio is not BlueZ."""

@@ -77,6 +77,8 @@ class LinkState:
     """When trying again: after how many seconds."""
     unpaired: bool = False
     """Roller and computer are not paired, or no longer: forgetting the keys and pairing again may help."""
+    wants_passkey: bool = False
+    """Somebody is to type the roller's passkey now; the link waits for it."""
     over: bool = False
     """The session has ended with this state; nothing more is tried until the person asks for it."""
 
