@@ -110,6 +110,9 @@ FORGOTTEN = (
     "Roller-3F2A has forgotten this computer.",
     'Choose "forget" for it here and in the system\'s Bluetooth settings, then pair again.',
 )
+PASSKEY = "Roller-3F2A wants the six digits on its label", "Type them here within 2 min."
+WRONG_PASSKEY = "Roller-3F2A did not accept these digits", "Look at the label and type them again within 2 min."
+NOBODY = "No roller was seen. Switch it on and bring it near, then search again."
 FULL = "Close the other program, or switch Bluetooth off on the phone that holds it, then try again."
 
 
@@ -143,13 +146,21 @@ PICKER: dict[str, tuple[tuple[RollerChoice, ...], Interrupted | None, tuple[Any,
     "known": (ALL, None, ()),
     "offer": ((BATHROOM, TRAVEL, SIMULATED), OFFER, ()),
     "scanning": (ALL, None, (state(LinkPhase.SCANNING),)),
-    "no-bluetooth": ((BATHROOM, SIMULATED), None, (state(LinkPhase.NO_BLUETOOTH, "Bluetooth is switched off."),)),
+    "no-bluetooth": (
+        (BATHROOM, SIMULATED),
+        None,
+        (state(LinkPhase.NO_BLUETOOTH, "Bluetooth is switched off.", over=True),),
+    ),
     "connecting": (ALL, None, (state(LinkPhase.CONNECTING),)),
     "pairing": (ALL, None, (state(LinkPhase.PAIRING, "the system may ask for your consent"),)),
+    "passkey": (ALL, None, (state(LinkPhase.PAIRING, *PASSKEY, wants_passkey=True),)),
+    "wrong-passkey": (ALL, None, (state(LinkPhase.PAIRING, *WRONG_PASSKEY, wants_passkey=True),)),
     "subscribed": (ALL, None, (state(LinkPhase.SUBSCRIBED),)),
     "not-found": (ALL, None, (state(LinkPhase.OUT_OF_RANGE, "No roller was found within 10 s.", NEARER, over=True),)),
     "taken": (ALL, None, (state(LinkPhase.TAKEN, "Roller-3F2A is taken by another program.", FULL, over=True),)),
     "unpaired": (ALL, None, (state(LinkPhase.REFUSED, *FORGOTTEN, unpaired=True, over=True),)),
+    "nobody": ((BATHROOM, SIMULATED), None, (Rollers((BATHROOM, SIMULATED), NOBODY),)),
+    "forgotten": ((TRAVEL, SIMULATED), None, (Rollers((TRAVEL, SIMULATED), note="Bathroom is forgotten."),)),
     "identified": (ALL, None, (Rollers(ALL, note="Bathroom blinks and buzzes now."),)),
 }
 LIVE: dict[str, tuple[Any, ...]] = {
@@ -170,6 +181,10 @@ LIVE: dict[str, tuple[Any, ...]] = {
     "trying-again": (state(LinkPhase.RETRYING, "Roller-3F2A was seen but accepted no connection.", retry_s=4.0),),
     "fetching": (state(LinkPhase.SUBSCRIBED, "fetching 87 packets"), replace(SNAPSHOT, missing_packets=87)),
     "lost": (state(LinkPhase.LOST, "Roller-3F2A has not come back within 600 s.", NEARER, over=True),),
+    "passkey": (state(LinkPhase.PAIRING, *PASSKEY, wants_passkey=True),),
+    "no-bluetooth": (
+        state(LinkPhase.NO_BLUETOOTH, "Bluetooth is switched off.", "Switch it on in the system's settings."),
+    ),
     "refused": (state(LinkPhase.REFUSED, *FORGOTTEN, unpaired=True, over=True),),
     "not-recording": (replace(SNAPSHOT, recording_problem="The disk is full."),),
 }
@@ -209,6 +224,8 @@ def pictures_of_picker() -> list[tuple[str, QImage]]:
         for theme in THEMES:
             window = opened(session := Still(rollers, offer), theme)
             pictures.append((f"picker-{name}-{theme}", after(window, session, *happens)))
+            # Python would take an open window away while it is painted.
+            window.close()
     return pictures
 
 
@@ -223,6 +240,7 @@ def pictures_of_live() -> list[tuple[str, QImage]]:
             # Texts follow a state at once, figures alone do not.
             link = next((one for one in happens if isinstance(one, LinkState)), state(LinkPhase.STREAMING))
             pictures.append((f"live-{name}-{theme}", after(window, session, SNAPSHOT, *happens, link)))
+            window.close()
     return pictures
 
 

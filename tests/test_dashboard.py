@@ -354,6 +354,18 @@ def test_playhead_runs_evenly_between_bursts():
     assert head.step(7.0, 1.0) == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize(
+    ("height", "shown"), [(220, ["0", "1", "2", "3", "4"]), (90, ["0", "2", "4"]), (60, ["0", "4"])]
+)
+def test_a_low_strip_has_fewer_numbers(qtbot, height, shown):
+    plot = StripPlot(((4.0, 1.0),))
+    qtbot.addWidget(plot)
+    plot.resize(300, height)
+    plot.show()
+    (ticks,) = plot._frame.getAxis("left")._tickLevels
+    assert [text for _, text in ticks] == shown
+
+
 # Gauge
 
 
@@ -521,12 +533,21 @@ def test_theme_changes_and_changes_back(live, qtbot):
     assert window.grab().toImage().pixelColor(3, 3) == QColor(theme.DARK.page)
 
 
-@pytest.mark.parametrize("size", [(1000, 680), (1360, 800), (1920, 1080)])
-def test_nothing_overlaps(live, size):
+WORST = (
+    LinkState(LinkPhase.LOST, "The roller is out of range.", "Bring it nearer.", "Roller"),
+    LinkState(LinkPhase.RETRYING, "The roller was seen but accepted no connection.", "Wait.", retry_s=4.0),
+    LinkState(LinkPhase.REFUSED, "The roller has forgotten this computer. " * 2, unpaired=True, over=True),
+    LinkState(LinkPhase.PAIRING, "Roller-3F2A wants the six digits on its label", "Now.", "Roller", wants_passkey=True),
+)
+
+
+@pytest.mark.parametrize("size", [(900, 600), (1000, 680), (1360, 800), (1920, 1080)])
+@pytest.mark.parametrize("state", WORST, ids=lambda state: state.phase.name)
+def test_nothing_overlaps(live, size, state):
     window, session, clock = live
     window.resize(*size)
     session.mailbox.append(Snapshot(1.0, 104.0, 10000, 100, battery_percent=100, recording="/x/" + "long name " * 9))
-    session.mailbox.append(LinkState(LinkPhase.LOST, "The roller is out of range.", "Bring it nearer.", "Roller"))
+    session.mailbox.append(state)
     clock.now_s += 1
     window.presenter.tick()
     window.grab()
@@ -539,6 +560,7 @@ def test_nothing_overlaps(live, size):
         for i, part in enumerate(parts):
             assert parent.rect().contains(part.geometry()), part
             assert part.width() >= part.minimumWidth()
+            assert part.height() >= part.minimumHeight()
             assert not any(part.geometry().intersects(other.geometry()) for other in parts[i + 1 :])
 
 

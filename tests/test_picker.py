@@ -446,15 +446,116 @@ def test_names_are_shown_as_they_are(rolling):
     assert "&lt;i>R&amp;D&lt;/i> is gone." in window.live.banner._text.text()
 
 
+# A passkey
+
+ASKED = LinkState(
+    LinkPhase.PAIRING, "Roller-77B1 wants the six digits on its label", "Type them here.", "Roller-77B1",
+    wants_passkey=True,
+)  # fmt: skip
+CHECKED = LinkState(LinkPhase.PAIRING, "the digits are being checked", "Wait a moment.", "Roller-77B1")
+UNTYPED = replace(FORGOTTEN, reason="Nobody typed the passkey.")
+
+
+@pytest.fixture(params=["picker", "live"])
+def pairing(request, opened):
+    """A link that is made, from the choice of rollers or anew from the live page, and that wants a passkey."""
+    window, session, _ = opened(TRAVEL, SIMULATED)
+    window.connect_to(TRAVEL)
+    if request.param == "live":
+        tell(window, session, LinkState(LinkPhase.STREAMING), FORGOTTEN)
+        window._pair_again()
+    session.asked.clear()
+    tell(window, session, ASKED)
+    page = getattr(window, request.param)
+    assert window.pages.currentWidget() is page
+    return window, session, page
+
+
+def test_a_passkey_is_typed_where_it_is_asked_for(pairing, qtbot):
+    window, session, page = pairing
+    field = page.passkey.field
+    assert window.focusWidget() is field
+    assert page.banner.words() == "Pairing. Roller-77B1 wants the six digits on its label. Type them here."
+    qtbot.keyClicks(field, "12 345")
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert session.asked == []
+    assert not page.passkey.pair.isEnabled()
+    qtbot.keyClicks(field, "x678")
+    assert field.text() == "123456"
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert session.asked == [("passkey", 123456)]
+    tell(window, session, CHECKED)
+    assert not page.passkey.isVisible()
+    assert page.banner.words() == "Pairing. The digits are being checked. Wait a moment."
+    tell(window, session, replace(ASKED, reason="Roller-77B1 did not accept these digits"))
+    assert window.focusWidget() is field
+    assert field.text() == ""
+
+
+def test_digits_are_pasted_as_they_are_written(pairing, qtbot, qapp):
+    _, session, page = pairing
+    qapp.clipboard().setText("Passkey: 012-345\n")
+    page.passkey.field.paste()
+    qtbot.mouseClick(page.passkey.pair, Qt.MouseButton.LeftButton)
+    assert session.asked == [("passkey", 12345)]
+
+
+@pytest.mark.parametrize("way", ["Esc", "button"])
+def test_a_passkey_need_not_be_typed(pairing, qtbot, way):
+    window, session, page = pairing
+    qtbot.keyClicks(page.passkey.field, "12")
+    if way == "Esc":
+        qtbot.keyClick(page.passkey.field, Qt.Key.Key_Escape)
+    else:
+        qtbot.mouseClick(page.passkey.cancel, Qt.MouseButton.LeftButton)
+    assert session.asked[0] == "disconnect"
+    assert window.pages.currentWidget() is window.picker
+    assert not page.passkey.isVisible()
+    assert window.picker.banner.words() == ""
+    window.connect_to(TRAVEL)
+    tell(window, session, ASKED)
+    assert window.picker.passkey.field.text() == ""
+
+
+def test_what_was_typed_survives_a_lost_link(pairing, qtbot):
+    window, session, page = pairing
+    qtbot.keyClicks(page.passkey.field, "123")
+    tell(window, session, LinkState(LinkPhase.RETRYING, "it is gone"), ASKED)
+    assert page.passkey.field.text() == "123"
+    assert window.focusWidget() is page.passkey.field
+    tell(window, session, ASKED)
+    qtbot.keyClicks(page.passkey.field, "456")
+    assert page.passkey.field.text() == "456"
+
+
+def test_when_nobody_typed_pairing_begins_anew_from_there(pairing, qtbot):
+    window, session, page = pairing
+    tell(window, session, UNTYPED)
+    assert not page.passkey.isVisible()
+    qtbot.mouseClick(page.banner.buttons[Action.PAIR_AGAIN], Qt.MouseButton.LeftButton)
+    assert session.asked == [("pair again", TRAVEL)]
+    tell(window, session, ASKED)
+    assert window.focusWidget() is page.passkey.field
+
+
+def test_a_screen_reader_knows_what_to_type(pairing):
+    _, _, page = pairing
+    assert unnamed(page) == []
+    assert page.passkey.field.accessibleName() == "Passkey of Roller-77B1, six digits"
+    assert "on its label" in page.passkey.field.accessibleDescription()
+    assert "on its label" in page.banner.accessibleDescription()
+
+
 # Room and names
 
 
-@pytest.mark.parametrize("size", [(1000, 680), (1360, 800)])
-def test_nothing_overlaps(opened, size):
+@pytest.mark.parametrize("size", [(900, 600), (1000, 680), (1360, 800)])
+@pytest.mark.parametrize("state", [FORGOTTEN, ASKED], ids=["forgotten", "asked"])
+def test_nothing_overlaps(opened, size, state):
     others = [replace(REAL, key=str(i), title="A long name " * 4, detail="a detail " * 9) for i in range(6)]
     window, session, _ = opened(BATHROOM, TRAVEL, *others, SIMULATED, offer=replace(OFFER, roller="Room " * 8))
     window.resize(*size)
-    tell(window, session, replace(FORGOTTEN, reason="It has forgotten. " * 6))
+    tell(window, session, replace(state, reason="It has forgotten. " * 4))
     window.grab()
     picker = window.picker
     parts = [

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtGui import QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QPen
 
 from roller_host.dashboard import theme, words
 from roller_host.dashboard.surface import Card
@@ -28,7 +28,7 @@ class Compass(Card):
         self._side = ""
         self._moving = False
         self._trail: deque[float] = deque(maxlen=_N_TRAIL)
-        self.setMinimumSize(200, 210)
+        self.setMinimumSize(200, 170)
         self.describe("no stroke yet")
 
     def set_direction(self, direction_deg: float, side: str, *, moving: bool) -> None:
@@ -132,9 +132,12 @@ class Compass(Card):
             text, tone = self.words(), "good" if words.advised(self._direction_deg, self._side) else "low"
             if words.advised(self._direction_deg, self._side):
                 text = f"{text}  {abs(self._direction_deg):.0f}°"
-        p.setFont(theme.font(theme.TITLE - 1, strong=True))
+        face = theme.font(theme.TITLE - 1, strong=True)
+        if QFontMetricsF(face).horizontalAdvance(text) > box.width():
+            face, box = theme.font(13, strong=True), box.adjusted(-10, -4, 10, 6)
+        p.setFont(face)
         p.setPen(self.look.tone(tone))
-        p.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        p.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, text)
 
 
 def arrow(length: float) -> QPainterPath:

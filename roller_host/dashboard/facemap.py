@@ -44,7 +44,7 @@ class FaceMap(Card):
         self._halo = "accent"
         self._still: QPixmap | None = None
         self.set_note("as in the mirror")
-        self.setMinimumSize(290, 420)
+        self.setMinimumSize(250, 380)
         self.setMouseTracking(True)
 
     def set_seconds(self, seconds: Mapping[tuple[str, str], float]) -> None:

@@ -49,7 +49,7 @@ class ForceGauge(Card):
         self._sigma_n = 0.0
         self._comfort = Comfort.STALE
         self._band = STARTING_BANDS[""]
-        self.setMinimumSize(360, 176)
+        self.setMinimumSize(330, 176)
         self.describe(words.COMFORT[self._comfort].words)
 
     def set_force(self, force_n: float, sigma_n: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, SignalInstance
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from roller_host.dashboard import theme, words
 from roller_host.dashboard.banner import Banner
@@ -15,9 +15,10 @@ from roller_host.dashboard.compass import Compass
 from roller_host.dashboard.facemap import FaceMap
 from roller_host.dashboard.force import ForceGauge
 from roller_host.dashboard.messages import Action
+from roller_host.dashboard.passkey import PasskeyRow
 from roller_host.dashboard.strip import Heights, StripPlot
 from roller_host.dashboard.strokes import StrokeList
-from roller_host.dashboard.surface import HEADING_HEIGHT, Card, Pill
+from roller_host.dashboard.surface import HEADING_HEIGHT, Card, Pill, Title
 from roller_host.dashboard.timer import SessionTimer
 from roller_host.link.states import LinkPhase, LinkState
 
@@ -37,6 +38,10 @@ FORCE_HEIGHTS_N = (
     (25.0, 5.0),
 )
 SPEED_HEIGHTS_CM_S = ((10.0, 5.0), (20.0, 10.0), (40.0, 20.0), (80.0, 40.0), (160.0, 80.0))
+
+
+WIDE_PX = 1000
+"""From here on the header has room for the name of the recording."""
 
 
 class StripCard(Card):
@@ -65,9 +70,7 @@ class Header(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("plain")
-        self.title = QLabel("Roller", self)
-        self.title.setFont(theme.font(theme.LARGE + 2, bold=True))
-        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.title = Title("Roller", self)
         self.link = Pill("Link")
         self.loss = Pill("Packet loss")
         self.battery = Pill("Battery")
@@ -121,7 +124,8 @@ class Header(QWidget):
             return
         name = PurePath(snapshot.recording).name
         tip = f"Recording to {snapshot.recording}" if name else ""
-        self.recording.set_state(f"Rec {name}" if name else "", "bad", tip, sign="good")
+        text = f"Rec {name}" if self.width() >= WIDE_PX else "Rec"
+        self.recording.set_state(text if name else "", "bad", tip, sign="good")
 
     def _set_loss(self, snapshot: Snapshot, state: LinkState) -> None:
         lost, late = snapshot.lost_packets, snapshot.backfilled_packets
@@ -148,7 +152,8 @@ class LivePage(QWidget):
         super().__init__(parent)
         self.setObjectName("page")
         self.header = Header(self)
-        self.banner = Banner("Link", (Action.PAIR_AGAIN, Action.AGAIN, Action.OTHER), self)
+        self.passkey = PasskeyRow(self)
+        self.banner = Banner("Link", (Action.PAIR_AGAIN, Action.AGAIN, Action.OTHER), self, self.passkey)
         self.face = FaceMap(self)
         self.gauge = ForceGauge(self)
         self.force_strip = StripCard("Force, N", FORCE_HEIGHTS_N, self)

@@ -36,6 +36,8 @@ class Message(NamedTuple):
     actions: tuple[Action, ...] = ()
     share: float | None = None
     """How much of a transfer is done, 0 to 1; None when there is none."""
+    passkey_of: str = ""
+    """Name of the roller whose passkey is to be typed; empty when none is."""
     spoken: str = ""
     """For screen readers, where the title counts down; else empty."""
 
@@ -60,11 +62,13 @@ def link_message(state: LinkState) -> Message | None:
     known = PHASE_HELP[state.phase]
     text = f"{words.sentence(state.reason or known.meaning)} {words.sentence(state.action or known.action)}"
     tone = "low" if state.phase is LinkPhase.STREAMING else words.PHASE_TONE[state.phase]
-    return Message(words.opening(state.words), text, tone, _actions(state), spoken=words.opening(state.phase.value))
+    passkey_of = state.device if state.wants_passkey else ""
+    spoken = words.opening(state.phase.value)
+    return Message(words.opening(state.words), text, tone, _actions(state), passkey_of=passkey_of, spoken=spoken)
 
 
 def _actions(state: LinkState) -> tuple[Action, ...]:
-    if state.phase is LinkPhase.STREAMING:
+    if state.phase is LinkPhase.STREAMING or state.wants_passkey:
         return ()
     if not state.over:
         return (Action.OTHER,)

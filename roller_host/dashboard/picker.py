@@ -6,13 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QKeySequence, QPaintEvent, QShortcut
+from PySide6.QtGui import QKeySequence, QPaintEvent, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from roller_host.dashboard import faceshape, theme
 from roller_host.dashboard.banner import Banner
 from roller_host.dashboard.facemap import paint_features, paint_person
 from roller_host.dashboard.messages import Action, Message, counted_down, link_message, offer_message
+from roller_host.dashboard.passkey import PasskeyRow
 from roller_host.dashboard.rolleractions import RollerActions
 from roller_host.dashboard.rollerlist import RollerList
 from roller_host.dashboard.surface import Painted
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from roller_host.dashboard.session import Interrupted, RollerChoice, Rollers
 
+TALL_PX = 660
+"""From here on there is room for what is not needed."""
 AGEING_MS = 1000
 """How often the ages of signals are shown anew, ms."""
 
@@ -77,13 +80,16 @@ class PickerPage(QWidget):
         self.list.chosen_changed.connect(self._show_choice)
         self.choice_actions = RollerActions(self)
         self.choice_actions.asked_scenario.connect(self.list.play)
-        self.banner = Banner("Link", (Action.PAIR_AGAIN,), self)
+        self.passkey = PasskeyRow(self)
+        self.banner = Banner("Link", (Action.PAIR_AGAIN,), self, self.passkey)
         self.banner.pressed.connect(self.asked_pair_again)
         self.connect_button = _button("Connect", "Connect to the chosen roller (Enter)", self._connect_or_stop)
         self.connect_button.setProperty("role", "primary")
         self.connect_button.setEnabled(False)
         self.scan_button = _button("Search for rollers", "Look for rollers nearby (F5)", self.asked_scan.emit)
         self.theme_button = _button("Light", "Change between light and dark (Ctrl+T)", self.asked_theme.emit)
+        text = "See while you roll: is the pressure comfortable, does the stroke go the right way?"
+        self._about = _label(text, role="dim")
         self._ageing = QTimer(self)
         self._ageing.timeout.connect(self.list.viewport().update)
         self._ageing.start(AGEING_MS)
@@ -95,7 +101,7 @@ class PickerPage(QWidget):
     def _lay_out(self) -> None:
         title = _label("Choose a roller")
         title.setFont(theme.font(30, bold=True))
-        about = _label("See while you roll: is the pressure comfortable, does the stroke go the right way?", role="dim")
+        about = self._about
         about.setFont(theme.font(15))
         foot = _label("Not a medical device. Stop when it hurts.", role="dim")
         foot.setFont(theme.font(13))
@@ -123,6 +129,11 @@ class PickerPage(QWidget):
         layout.setSpacing(44)
         layout.addWidget(self.portrait, 4)
         layout.addLayout(side, 5)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Do without the explanation where room is short."""
+        super().resizeEvent(event)
+        self._about.setVisible(self.height() >= TALL_PX)
 
     def set_look(self, look: theme.Look) -> None:
         """Take a colour scheme for the rows."""
@@ -163,14 +174,15 @@ class PickerPage(QWidget):
         self.banner.set_message(link_message(state))
         was_busy = self.busy
         # A search scans as well, and so does an attempt to connect: scanning alone tells neither.
-        if state.over or state.phase in (LinkPhase.OFF, LinkPhase.NO_BLUETOOTH):
+        if state.over or state.phase is LinkPhase.OFF:
             self.busy = False
         elif state.phase is not LinkPhase.SCANNING:
             self.busy = True
         self.list.setEnabled(not self.busy)
         self.scan_button.setEnabled(not self.busy and state.phase is not LinkPhase.SCANNING)
         self._show_choice()
-        if self.busy is not was_busy:
+        # A passkey that is asked for has the focus already.
+        if self.busy is not was_busy and not state.wants_passkey:
             (self.connect_button if self.busy else self.list).setFocus()
 
     def show_waiting(self, waited_s: float) -> None:
@@ -185,6 +197,8 @@ class PickerPage(QWidget):
         self.choice_actions.setEnabled(not busy)
         self.offer.setEnabled(not busy)
         self.connect_button.setText("Stop" if busy else "Connect")
+        self.connect_button.setProperty("role", "" if busy else "primary")
+        self.connect_button.style().polish(self.connect_button)
         self.connect_button.setToolTip("Do not connect (Esc)" if busy else "Connect to the chosen roller (Enter)")
         # Also for a roller that was heard to be taken: it may be free by now, and the attempt tells.
         self.connect_button.setEnabled(busy or chosen is not None)

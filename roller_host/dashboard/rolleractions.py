@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -17,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from roller_host.dashboard.surface import Tick
+from roller_host.dashboard.surface import Choice, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +45,7 @@ class RollerActions(QStackedWidget):
         self.forget = _button("&Forget", "Know this roller no longer (Delete)", self._ask_forget)
         self.at_start = Tick("Connect to this roller when the program &starts")
         self.at_start.clicked.connect(lambda on: self.asked_start.emit(self._choice if on else None))
-        self.scenario = QComboBox()
+        self.scenario = Choice()
         self.scenario.setAccessibleName("What the simulated roller plays")
         self.scenario.activated.connect(lambda i: self.asked_scenario.emit(self.scenario.itemData(i)))
         self.name = QLineEdit()

@@ -32,6 +32,10 @@ _BELOW = 0.05
 """Room below zero, as a share of the height: a curve at zero is not cut."""
 _FADE_PX = 40
 _EDGE_PX = 4
+_TOP_PX, _FRAME_PX = 8, 32
+"""Room above the plot, and above and below it, px."""
+_TICK_PX = 16
+"""Least distance of the numbers on the value scale, px."""
 _HOLE_S = 0.05
 """Samples further apart than this are not joined, s."""
 
@@ -275,6 +279,7 @@ class StripPlot(pg.PlotWidget):
     def __init__(self, heights: Heights, parent: QWidget | None = None) -> None:
         # pyqtgraph makes most methods of a PlotItem at run time, out of sight of a type checker.
         self._frame: Any = pg.PlotItem()
+        self._scale = heights[0]
         super().__init__(parent, plotItem=self._frame)
         self._heights = heights
         self._look = theme.DARK
@@ -285,15 +290,15 @@ class StripPlot(pg.PlotWidget):
         item.setMouseEnabled(x=False, y=False)
         item.disableAutoRange()
         item.getViewBox().setDefaultPadding(0.0)
-        item.layout.setContentsMargins(0, 8, 0, 0)
+        item.layout.setContentsMargins(0, _TOP_PX, 0, 0)
         item.getAxis("left").setWidth(34)
-        item.getAxis("bottom").setHeight(24)
+        item.getAxis("bottom").setHeight(_FRAME_PX - _TOP_PX)
         item.addItem(self.trace, ignoreBounds=True)
         for widget in (self, self.viewport()):
             widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setMinimumHeight(70)
-        self._set_top(*heights[0])
+        self.setMinimumHeight(60)
+        self._set_top(*self._scale)
         self.set_look(self._look)
 
     def set_look(self, look: theme.Look) -> None:
@@ -308,8 +313,9 @@ class StripPlot(pg.PlotWidget):
         self.trace.redraw()
 
     def resizeEvent(self, ev: QResizeEvent | None) -> None:
-        """Keep the word at the right end inside the frame."""
+        """Keep the word at the right end inside the frame, and the numbers at the left apart."""
         super().resizeEvent(ev)
+        self._set_ticks()
         now_s = 15 * SPAN_S / max(self.width() - 34, 100)
         ticks = [*((-x, f"{x} s ago") for x in (8, 6, 4, 2)), (-now_s, "now")]
         self._frame.getAxis("bottom").setTicks([ticks])
@@ -326,8 +332,16 @@ class StripPlot(pg.PlotWidget):
 
     def _set_top(self, top: float, step: float) -> None:
         self.trace.prepareGeometryChange()
-        self.trace.top = top
+        self.trace.top, self._scale = top, (top, step)
         self._frame.setRange(xRange=(-SPAN_S, 0.0), yRange=(-_BELOW * top, top), padding=0.0)
-        ticks = [(k * step, f"{k * step:g}") for k in range(round(top / step) + 1)]
-        self._frame.getAxis("left").setTicks([ticks])
+        self._set_ticks()
         self.trace.redraw()
+
+    def _set_ticks(self) -> None:
+        """Numbers from zero to the top, as many as there is room for at even distances."""
+        top, step = self._scale
+        n = round(top / step)
+        room_px = (self.height() - _FRAME_PX) / (1 + _BELOW)
+        every = next(k for k in range(1, n + 1) if n % k == 0 and (k == n or room_px * k / n >= _TICK_PX))
+        ticks = [(k * step, f"{k * step:g}") for k in range(0, n + 1, every)]
+        self._frame.getAxis("left").setTicks([ticks])

@@ -30,7 +30,7 @@ class StrokeList(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Last strokes", parent)
         self._strokes: deque[Stroke] = deque(maxlen=_N_KEPT)
-        self.setMinimumSize(200, 110)
+        self.setMinimumSize(200, 96)
         self.describe("none yet")
 
     def add_stroke(self, stroke: Stroke) -> None:

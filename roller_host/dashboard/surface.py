@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QCheckBox, QSizePolicy, QStyle, QStyleOptionButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QSizePolicy, QStyle, QStyleOptionButton, QWidget
 
 from roller_host.dashboard import theme
 
@@ -148,6 +148,47 @@ class Pill(Painted):
             room = box.adjusted(28, 0, -12, 0)
             text = QFontMetricsF(p.font()).elidedText(self._text, Qt.TextElideMode.ElideMiddle, room.width() + 1)
             p.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+
+
+class Title(QLabel):
+    """A large line that ends in dots where there is no room for all of it."""
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setFont(theme.font(theme.LARGE + 2, bold=True))
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setMinimumWidth(100)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint what fits."""
+        del event
+        with QPainter(self) as p:
+            text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+            p.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+
+
+class Choice(QComboBox):
+    """A combo box that looks like the buttons beside it."""
+
+    def sizeHint(self) -> QSize:
+        """Room for the longest text and the mark."""
+        return QSize(super().sizeHint().width() + 20, 32)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint surface, text and mark in the colours of the palette."""
+        del event
+        colours = self.palette()
+        with QPainter(self) as p:
+            p.setRenderHint(QPainter.RenderHint.Antialiasing)
+            focus = self.hasFocus()
+            p.setPen(QPen(colours.highlight() if focus else colours.mid(), 2.0 if focus else 1.0))
+            p.setBrush(colours.button())
+            p.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 9, 9)
+            ink = colours.windowText().color() if self.isEnabled() else colours.placeholderText().color()
+            p.setPen(QPen(ink, 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            p.drawText(self.rect().adjusted(14, 0, -28, 0), Qt.AlignmentFlag.AlignVCenter, self.currentText())
+            tip = QPointF(self.width() - 17, self.height() / 2 + 2)
+            p.drawPolyline([tip + QPointF(-4, -4), tip, tip + QPointF(4, -4)])
 
 
 class Tick(QCheckBox):

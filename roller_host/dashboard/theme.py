@@ -232,6 +232,10 @@ def style_sheet(look: Look) -> str:
     }}
     QLineEdit:focus {{ border: 2px solid {look.accent}; padding: 5px 9px; }}
     QLabel:disabled {{ color: {look.dim}; }}
+    QComboBox QAbstractItemView {{
+        background: {look.card}; border: 1px solid {look.dim}; outline: none;
+        selection-background-color: {look.raised}; selection-color: {look.ink};
+    }}
     QListWidget {{ background: transparent; border: none; outline: none; }}
     QToolTip {{
         background: {look.raised}; color: {look.ink}; border: 1px solid {look.line}; padding: 5px; font-size: 13px;

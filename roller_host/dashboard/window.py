@@ -49,7 +49,7 @@ class MainWindow(QMainWindow):
         self.look = theme.look_for(mode)
         self.setWindowTitle(TITLE)
         self.setWindowIcon(_icon())
-        self.setMinimumSize(1000, 680)
+        self.setMinimumSize(900, 600)
         self.resize(1360, 800)
         self.picker = PickerPage()
         self.live = LivePage()
@@ -84,6 +84,10 @@ class MainWindow(QMainWindow):
             (self.live.header.asked_theme, self.toggle_theme),
             (self.live.header.asked_disconnect, self.leave),
             (self.live.banner.pressed, self._answer_banner),
+            (picker.passkey.typed, session.type_passkey),
+            (picker.passkey.cancelled, self._cancel),
+            (self.live.passkey.typed, session.type_passkey),
+            (self.live.passkey.cancelled, self._cancel),
         ):
             intent.connect(act)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
@@ -139,6 +143,8 @@ class MainWindow(QMainWindow):
     def _begin_link(self, title: str, connect: Callable[[], None]) -> None:
         self._connect_again = partial(self._begin_link, title, connect)
         self.presenter.clear()
+        for page in (self.picker, self.live):
+            page.passkey.clear()
         self.live.header.title.setText(title)
         self.picker.set_state(LinkState(LinkPhase.CONNECTING, f"looking for {title}", device=title))
         connect()
@@ -148,7 +154,9 @@ class MainWindow(QMainWindow):
         acts[action]()
 
     def _cancel(self) -> None:
-        if self.picker.busy:
+        if self.live.passkey.isVisible():
+            self.leave()
+        elif self.picker.busy:
             self._stop()
         else:
             self.picker.choice_actions.cancel()
