@@ -12,7 +12,18 @@ from roller_host.link.states import PHASE_HELP, LinkPhase
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "states.md").read_text("utf-8")
-SPEAKING = ("client", "connection", "errands", "passkey", "quality", "radio", "refusals", "states", "stay", "unavailable")
+SPEAKING = (
+    "client",
+    "connection",
+    "errands",
+    "passkey",
+    "quality",
+    "radio",
+    "refusals",
+    "states",
+    "stay",
+    "unavailable",
+)
 """Modules of the link whose messages reach a person."""
 
 
