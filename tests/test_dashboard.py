@@ -20,6 +20,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QImage
 from PySide6.QtWidgets import QLabel, QMessageBox, QToolTip, QWidget
 
 from firmware_protocol.zones import PLACES
+from roller_host.cues.words import COMFORT
 from roller_host.dashboard import faceshape, run, theme, words
 from roller_host.dashboard.facemap import FaceMap
 from roller_host.dashboard.force import share_of
@@ -191,7 +192,7 @@ def test_signs_of_trouble_differ_without_colour(qtbot):
 
 
 def test_every_state_has_words_and_a_sign_of_its_own():
-    sayings = [words.COMFORT[comfort] for comfort in Comfort]
+    sayings = [COMFORT[comfort] for comfort in Comfort]
     assert len({saying.words for saying in sayings}) == len(Comfort)
     assert set(words.PHASE_TONE) == set(LinkPhase)
 
@@ -385,8 +386,8 @@ def test_state_is_shown_in_words(live, comfort):
     session.mailbox.append(estimates(comfort))
     window.presenter.tick()
     assert not session.mailbox
-    assert window.live.gauge.words() == words.COMFORT[comfort].words
-    assert window.live.gauge.accessibleDescription() == words.COMFORT[comfort].words
+    assert window.live.gauge.words() == COMFORT[comfort].words
+    assert window.live.gauge.accessibleDescription() == COMFORT[comfort].words
     touching = comfort is not Comfort.NO_CONTACT
     assert (window.live.face._active == ("cheek", "left")) == touching
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QPen
 
-from roller_host.dashboard import theme, words
+from roller_host.cues.words import COMFORT, NOTHING
+from roller_host.dashboard import theme
 from roller_host.dashboard.surface import CARD_PADDING, HEADING_HEIGHT, Card, draw_text
 from roller_host.signal.comfort import STARTING_BANDS, Band, Comfort
 
@@ -50,7 +51,7 @@ class ForceGauge(Card):
         self._comfort = Comfort.STALE
         self._band = STARTING_BANDS[""]
         self.setMinimumSize(330, 176)
-        self.describe(words.COMFORT[self._comfort].words)
+        self.describe(COMFORT[self._comfort].words)
 
     def set_force(self, force_n: float, sigma_n: float) -> None:
         """Take force and its standard uncertainty, N; NaN shows a dash."""
@@ -63,7 +64,7 @@ class ForceGauge(Card):
         """Take the comfort state."""
         if comfort is not self._comfort:
             self._comfort = comfort
-            self.describe(words.COMFORT[comfort].words)
+            self.describe(COMFORT[comfort].words)
             self.update()
 
     def set_band(self, band: Band) -> None:
@@ -78,7 +79,7 @@ class ForceGauge(Card):
 
     def words(self) -> str:
         """The state as the person reads it."""
-        return words.COMFORT[self._comfort].words
+        return COMFORT[self._comfort].words
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint card, number, state and bar."""
@@ -95,7 +96,7 @@ class ForceGauge(Card):
     def _paint_number(self, p: QPainter, big: float, baseline: float) -> float:
         """Paint the force; give back where it ends."""
         known = not math.isnan(self._force_n)
-        number = f"{max(self._force_n, 0.0):.1f}" if known else words.NOTHING
+        number = f"{max(self._force_n, 0.0):.1f}" if known else NOTHING
         x = draw_text(p, CARD_PADDING - 2, baseline, number, theme.font(big, bold=True), self.look.tone("ink"))
         if known:
             dim = self.look.tone("dim")
@@ -107,7 +108,7 @@ class ForceGauge(Card):
 
     def _paint_state(self, p: QPainter, left: QPointF, scale: float) -> None:
         """Paint the state at the right; it shrinks when it would reach over ``left``."""
-        saying = words.COMFORT[self._comfort]
+        saying = COMFORT[self._comfort]
         tone = self.look.tone(saying.tone)
         room = self.width() - CARD_PADDING - left.x()
         wish = QFontMetricsF(theme.font(theme.LARGE, strong=True)).horizontalAdvance(saying.words) + 64
@@ -172,7 +173,7 @@ class ForceGauge(Card):
 
 def paint_sign(p: QPainter, at: QPointF, scale: float, comfort: Comfort, tone: QColor) -> None:
     """Paint the sign of a state: its shape alone tells the state apart."""
-    saying = words.COMFORT[comfort]
+    saying = COMFORT[comfort]
     p.save()
     p.translate(at)
     p.scale(scale, scale)
@@ -187,7 +188,7 @@ def paint_sign(p: QPainter, at: QPointF, scale: float, comfort: Comfort, tone: Q
         path.closeSubpath()
     elif saying.sign == "■":
         path.addRoundedRect(QRectF(-8, -8, 16, 16), 2, 2)
-    elif saying.sign == words.NOTHING:
+    elif saying.sign == NOTHING:
         path.addRoundedRect(QRectF(-8, -1.5, 16, 3), 1.5, 1.5)
     elif comfort is Comfort.COMFORTABLE:
         p.setPen(QPen(tone, 3.2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))

@@ -1,37 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Words, signs and colour names for states and directions. One place, so that screen and screen reader agree."""
+"""Words and colour names for link states and directions, the same on screen and for a screen reader."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from roller_host.link.states import LinkPhase
-from roller_host.signal.comfort import Comfort
 from roller_host.signal.estimates import outward_deg
-
-
-class Saying(NamedTuple):
-    """A state as a person meets it: never by colour alone."""
-
-    sign: str
-    words: str
-    tone: str
-    """Name of a colour of `theme.Look`: ``good``, ``low``, ``firm``, ``bad`` or ``dim``."""
-
-
-NOTHING = "\N{EN DASH}"
-"""Stands where a number or sign would stand if it were known."""
-
-COMFORT: dict[Comfort, Saying] = {
-    Comfort.NO_CONTACT: Saying("○", "No contact", "dim"),
-    Comfort.TOO_LIGHT: Saying("▼", "Press a little more", "low"),
-    Comfort.COMFORTABLE: Saying("●", "Comfortable", "good"),
-    Comfort.FIRM: Saying("●", "Firm", "firm"),
-    Comfort.TOO_HARD: Saying("▲", "Ease off", "bad"),
-    Comfort.STOP: Saying("■", "Stop", "bad"),
-    Comfort.STALE: Saying(NOTHING, "No data", "dim"),
-}
 
 PHASE_TONE: dict[LinkPhase, str] = {
     LinkPhase.OFF: "dim",
