@@ -113,6 +113,8 @@ class Pipeline:
         self._ledger = Ledger()
         self._clock = ClockState()
         self._boot_id: int | None = None
+        self.features = 0
+        """Of the device, see ``layout.FEATURES``; 0 until it has said so."""
 
     def _restart_timeline(self) -> None:
         self._timebase = TimebaseState()
@@ -160,7 +162,8 @@ class Pipeline:
         return None
 
     def _identify(self, info: codec.Info) -> None:
-        """A roller that has booted has another clock."""
+        """Note what the roller can do; one that has booted has another clock."""
+        self.features = info.features
         if info.boot_id != self._boot_id:
             self._boot_id, self._clock = info.boot_id, ClockState()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -177,6 +178,7 @@ def signal_step(
         evidence=tuple(detected.evidence),
         cues=tuple(cues),
         heading_sigma_deg=where.heading_sigma_deg,
+        zero_n=force_state.zero.n if force.zero_found[-1] else math.nan,
         saturated=force.saturated,
     )
     return estimates, SignalState(

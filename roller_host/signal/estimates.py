@@ -104,5 +104,8 @@ class Estimates(NamedTuple):
     gaps: tuple[Gap, ...] = ()
     heading_sigma_deg: float = math.inf
     """Standard uncertainty of where the face looks, at the end of the block, degrees; infinite before a start pose."""
+    zero_n: float = math.nan
+    """What the load cell shows of nothing by the stored zero, along its axis and without the head, at the end of the
+    block, N; NaN until that was seen in the air."""
     saturated: NDArray[np.bool_] = np.zeros(0, np.bool_)
     """Load cell or IMU clipped: the force may be far off, whatever its number says."""
