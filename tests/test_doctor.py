@@ -30,6 +30,7 @@ from roller_host.doctor.probes import (
     Folder,
     Python,
     Remembered,
+    Sound,
     Switch,
     Unknown,
     Window,
@@ -52,9 +53,11 @@ LINUX = Facts(
         "bumble": "0.0.236",
         "PySide6-Essentials": "6.11.3",
         "pyqtgraph": "0.14.0",
+        "miniaudio": "1.71",
     },
     load_error="",
     window=Window(display=True, platform="xcb"),
+    sound=Sound("PulseAudio", plays=True),
     bus=Bus(service=True, adapters=(Adapter("hci0", powered=True, low_energy=True),)),
     bluez=Bluez(installed=True, version="5.66", kernel=("hci0",)),
     switches=(Switch("hci0", soft=False, hard=False),),
@@ -117,6 +120,11 @@ SCENES = [
         "apt-get install",
     ),
     (LINUX, {"window": Window(display=True, error="no access to :0")}, Case.DASHBOARD_NOT_OPENED, "no access to :0"),
+    (LINUX, {}, Case.SOUND_PLAYS, "miniaudio 1.71, PulseAudio"),
+    (LINUX, {"versions": without("miniaudio")}, Case.SOUND_ABSENT, "'.[audio]'"),
+    (LINUX, {"versions": without(miniaudio="1.6")}, Case.SOUND_DIFFERS, "1.6 (needed: 1.71"),
+    (LINUX, {"sound": Sound(error="No sound: none here.")}, Case.SOUND_NO_DEVICE, "none here. All else works"),
+    (LINUX, {"sound": Sound("ALSA")}, Case.SOUND_SILENT, "ALSA"),
     (LINUX, {}, Case.BUS_ANSWERS, ""),
     (LINUX, {"bus": Bus("No such file")}, Case.BUS_ABSENT, "No such file"),
     (LINUX, {"bus": Bus("REJECTED", refused=True)}, Case.BUS_REFUSES, "BLEAK_DBUS_AUTH_UID"),
@@ -292,11 +300,11 @@ def test_the_text_can_be_printed_on_any_terminal():
 def test_the_versions_wanted_are_those_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [*project["dependencies"], *extras["sim"], *extras["dashboard"]]
+    asked = [*project["dependencies"], *extras["sim"], *extras["dashboard"], *extras["audio"]]
     wanted = {
         name: f">={one.lowest}" + (f",<{one.below}" if one.below else "") for name, one in checks.PACKAGES.items()
     }
-    wanted |= {"bumble": f"=={checks.BUMBLE}", "pyqtgraph": ">=0.14,<0.15"}
+    wanted |= {"bumble": f"=={checks.BUMBLE}", "pyqtgraph": ">=0.14,<0.15", "miniaudio": ">=1.71,<2"}
     assert wanted.items() <= dict(re.match(r"([\w-]+)(.*)", one).groups() for one in asked).items()
     window = checks.WINDOW_PACKAGES["PySide6-Essentials"]
     assert f"PySide6-Essentials>={window.lowest},<{window.below}; python_version>='3.12'" in asked

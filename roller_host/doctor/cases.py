@@ -30,6 +30,7 @@ class Check(enum.Enum):
     PACKAGES = "packages"
     SIMULATOR = "simulator"
     DASHBOARD = "dashboard"
+    SOUND = "sound"
     BUS = "D-Bus"
     SERVICE = "bluetoothd"
     BLUEZ = "BlueZ version"
@@ -173,6 +174,36 @@ class Case(enum.Enum):
             "Qt starts, but cannot open a window: {error}",
             "Start it from the desktop, as the user who is logged in there. If that is so already, a system library is "
             "missing; on Debian and Ubuntu: " + APT_LINE,
+        ),
+    )
+
+    SOUND_PLAYS = Check.SOUND, Saying(OK, "Cues can be heard (miniaudio {version}, {system}).")
+    SOUND_ABSENT = (
+        Check.SOUND,
+        Saying(
+            SKIPPED,
+            "miniaudio is not installed. Cues are shown, and felt on the roller, but not heard.",
+            "If you want to hear them: pip install '.[audio]' in the project's folder.",
+        ),
+    )
+    SOUND_DIFFERS = (
+        Check.SOUND,
+        Saying(WARNING, "Installed in a version that does not fit: {names}.", _INSTALL + "--upgrade '.[audio]'"),
+    )
+    SOUND_NO_DEVICE = (
+        Check.SOUND,
+        Saying(
+            WARNING,
+            "{error} All else works without.",
+            "Plug in or switch on loudspeaker or headphones, and look whether other programs can be heard.",
+        ),
+    )
+    SOUND_SILENT = (
+        Check.SOUND,
+        Saying(
+            WARNING,
+            "A sound device ({system}) opens, but plays nothing.",
+            "Choose another sound device in the system's settings.",
         ),
     )
 

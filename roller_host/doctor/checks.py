@@ -54,7 +54,8 @@ PACKAGES: Final = {
 }
 BUMBLE: Final = "0.0.236"
 WINDOW_PACKAGES: Final = {"PySide6-Essentials": Wanted("6.10", "7"), "pyqtgraph": Wanted("0.14", "0.15")}
-NAMES: Final = (*PACKAGES, "bumble", *WINDOW_PACKAGES)
+SOUND_PACKAGES: Final = {"miniaudio": Wanted("1.71", "2")}
+NAMES: Final = (*PACKAGES, "bumble", *WINDOW_PACKAGES, *SOUND_PACKAGES)
 """Packages whose versions the checks need."""
 
 
@@ -178,6 +179,19 @@ def _dashboard(facts: Facts) -> Finding:
     if window.error:
         return _find(Case.DASHBOARD_NOT_OPENED, error=window.error)
     return _find(Case.DASHBOARD_OPENS, version=qt, platform=window.platform)
+
+
+def _sound(facts: Facts) -> Finding:
+    versions = dict(_known(facts.versions))
+    if "miniaudio" not in versions:
+        return _find(Case.SOUND_ABSENT)
+    if unfit := _unfit(versions, SOUND_PACKAGES):
+        return _find(Case.SOUND_DIFFERS, names=unfit)
+    sound = _known(facts.sound)
+    if sound.error:
+        return _find(Case.SOUND_NO_DEVICE, error=sound.error)
+    case = Case.SOUND_PLAYS if sound.plays else Case.SOUND_SILENT
+    return _find(case, version=versions["miniaudio"], system=sound.system)
 
 
 def _with_bus(check: Check, judge: Callable[[Bus, Facts], Finding]) -> Callable[[Facts], Finding]:
@@ -351,6 +365,7 @@ _JUDGES: Final[dict[Check, Callable[[Facts], Finding]]] = {
     Check.PACKAGES: _packages,
     Check.SIMULATOR: _simulator,
     Check.DASHBOARD: _dashboard,
+    Check.SOUND: _sound,
     Check.BUS: _with_bus(Check.BUS, _bus),
     Check.SERVICE: _with_bus(Check.SERVICE, _service),
     Check.BLUEZ: _with_bus(Check.BLUEZ, _version),

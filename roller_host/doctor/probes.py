@@ -78,6 +78,16 @@ class Window:
     error: str = ""
 
 
+class Sound(NamedTuple):
+    """Whether there is something to play on."""
+
+    system: str = ""
+    """Sound system of the device that opens."""
+    plays: bool = False
+    error: str = ""
+    """Why none opens."""
+
+
 class Adapter(NamedTuple):
     """A Bluetooth adapter that BlueZ uses."""
 
@@ -177,6 +187,7 @@ class Facts:
     load_error: str | Unknown
     """Why the program's modules cannot be loaded; empty when they can."""
     window: Window | Unknown
+    sound: Sound | Unknown
     bus: Bus | Unknown | None
     bluez: Bluez | Unknown | None
     switches: tuple[Switch, ...] | Unknown | None
@@ -211,6 +222,7 @@ def gather(radio: str, names: tuple[str, ...], say: Callable[[str], None]) -> Fa
         versions=ask("packages", 10, lambda: _versions(names)),
         load_error=ask("packages", 40, lambda: _load_error(40 - _MARGIN_S)),
         window=ask("the dashboard", 30, lambda: _window(30 - _MARGIN_S)),
+        sound=ask("sound", 12, lambda: _sound(12 - _MARGIN_S)),
         bus=ask("D-Bus", 8, lambda: asyncio.run(_bus())) if linux else None,
         bluez=ask("BlueZ", 8, lambda: _bluez(8 - _MARGIN_S)) if linux else None,
         switches=ask("radio switches", 5, lambda: _switches(Path("/sys/class/rfkill"))) if linux else None,
@@ -307,6 +319,30 @@ def _window(seconds: float) -> Window:
         said = [line for line in done.stderr.splitlines() if re.search("plugin|display", line, re.IGNORECASE)]
         return Window(display=True, error=(said or [_last_line(done.stderr)])[0])
     return Window(display=True, platform=done.stdout.split("opened")[1].strip())
+
+
+_PLAY: Final = """
+import numpy, time
+from roller_host.cues.speaker import NoSoundError, open_stream
+asked = []
+try:
+    device = open_stream(lambda n: asked.append(n) or numpy.zeros(n, numpy.float32))
+except NoSoundError as error:
+    print("none:", error)
+else:
+    time.sleep(0.5)
+    device.close()
+    print("plays:" if asked else "silent:", device.backend)
+"""
+
+
+def _sound(seconds: float) -> Sound:
+    """Play half a second of silence."""
+    done = _run(seconds, "-c", _PLAY)
+    how, _, rest = _last_line(done.stdout).partition(": ")
+    if done.returncode or how == "none":
+        return Sound(error=rest if how == "none" else _last_line(done.stderr))
+    return Sound(rest, plays=how == "plays")
 
 
 async def _bus() -> Bus:
