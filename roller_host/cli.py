@@ -87,6 +87,30 @@ def _add_routine(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_cues(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sound", action=argparse.BooleanOptionalAction,
+        help="play cues (default: in a window, where the extra audio is installed)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--mute", dest="muted", action="store_const", const=True, help="play nothing but the stop signal"
+    )
+    parser.add_argument(
+        "--no-haptics", dest="haptics", action="store_const", const=False,
+        help="the roller itself warns of the ceiling only, not of limits",
+    )  # fmt: skip
+
+
+def _moment(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds from 0")
+    return value
+
+
 def _add_patience(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--give-up", dest="give_up_s", type=_patience, default=600.0, metavar="SECONDS",
@@ -104,6 +128,7 @@ def _add_live_commands(add: _Add) -> None:
     demo.add_argument("--seed", type=_seed, default=1, help="person and device to simulate (default: 1)")
     demo.add_argument("--theme", choices=("system", "light", "dark"), default="system")
     _add_stream(demo)
+    _add_cues(demo)
 
     scan = add("scan", "list the rollers in range")
     _add_radio(scan, "native")
@@ -119,6 +144,7 @@ def _add_live_commands(add: _Add) -> None:
         command.add_argument("--device", metavar="NAME", action="append", help=f"{_DEVICE_HELP}; several are possible")
         _add_passkey(command)
         _add_stream(command)
+        _add_cues(command)
         _add_patience(command)
 
 
@@ -142,6 +168,11 @@ def _add_file_commands(add: _Add) -> None:
     replay.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
     _add_json(replay)
 
+    explain = add("explain", "say of every alert in a recording or capture why it was given")
+    explain.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
+    explain.add_argument("--at", type=_moment, metavar="SECONDS", help="what held at this time instead, alert or not")
+    _add_json(explain)
+
     analyse = add("analyse", "turn a recording or a JSON-lines capture into tables of samples, strokes and events")
     analyse.add_argument("file", type=Path, help="recording (.sqlite) or capture (.jsonl)")
     analyse.add_argument("--out", type=Path, required=True, metavar="DIR", help="write to this new folder")
@@ -154,6 +185,7 @@ def _add_window_and_doctor(add: _Add) -> None:
     _add_radio(dashboard, "native")
     _add_device(dashboard)
     _add_routine(dashboard)
+    _add_cues(dashboard)
     dashboard.add_argument("--theme", choices=("system", "light", "dark"), default="system")
     dashboard.add_argument("--seconds", type=_seconds, help="close by itself after this time")
 
@@ -214,6 +246,7 @@ def _run(arguments: argparse.Namespace, commands: ModuleType) -> int:
     windowed = arguments.command == "dashboard" or (arguments.command == "demo" and not arguments.headless)
     acts: dict[str, Callable[[], int]] = {
         "replay": lambda: commands.run_replay(arguments.file, options),
+        "explain": lambda: commands.run_explain(arguments.file, arguments.at, options),
         "analyse": lambda: commands.run_analyse(arguments.file, arguments.out, options),
         "scan": lambda: commands.run_scan(options),
         "rollers": lambda: commands.run_rollers(options, arguments.rename, arguments.forget, arguments.radio),

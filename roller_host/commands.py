@@ -13,6 +13,8 @@ from firmware_protocol.codec import ProtocolError
 from roller_host.analysis import analyse
 from roller_host.app.live import Options
 from roller_host.app.world import DEMO, is_demo
+from roller_host.cues.speaker import is_installed
+from roller_host.cues.words import ALERTS, cue_json, explain
 from roller_host.export import check_folder, export, summarise
 from roller_host.feed import DashboardSession
 from roller_host.intake import open_file
@@ -28,12 +30,16 @@ from roller_host.terminal import BAD_INPUT, Progress, exit_code, finish, say_ass
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from roller_host.signal.comfort import Cue
+    from roller_host.signal.core import SignalParams
+
 __all__ = [
     "DEMO",
     "Options",
     "quiet_libraries",
     "run_analyse",
     "run_dashboard",
+    "run_explain",
     "run_fetch",
     "run_headless",
     "run_identify",
@@ -78,6 +84,47 @@ def run_replay(path: Path, options: Options) -> int:
             "roller-host: the estimates differ from those of the live session; other versions may have made them\n"
         )
     return finish({**result, "recording": str(path), "matches_live": matches}, None, 0, as_json=options.json)
+
+
+def run_explain(path: Path, at_s: float | None, options: Options) -> int:
+    """Say why alerts of a recording or a capture were given, or what held at a time; returns the exit code."""
+    progress = Progress()
+    try:
+        cues, params = _cues_of(path, progress)
+        told = [cue for cue in cues if cue.comfort in ALERTS] if at_s is None else [_held_at(cues, at_s, path)]
+    except (SessionError, ProtocolError) as error:
+        progress.clear()
+        return finish({"file": str(path)}, error, exit_code(error), as_json=options.json)
+    progress.clear()
+    if not options.json:
+        lines = [f"{cue.t_s:8.2f} s  {explain(cue, params.bands)}\n" for cue in told]
+        sys.stdout.write(
+            "".join(lines) or "No alert: the force was never above a limit for long, and nothing was lost.\n"
+        )
+    explained = [cue_json(cue, params.bands) for cue in told]
+    return finish({"file": str(path), "cues": explained}, None, 0, as_json=options.json)
+
+
+def _held_at(cues: list[Cue], at_s: float, path: Path) -> Cue:
+    """Cue that holds at a time."""
+    before = [cue for cue in cues if cue.t_s <= at_s]
+    if not before:
+        first = f"the first cue comes at {cues[0].t_s:.2f} s" if cues else "there is none in it"
+        raise SessionError(f"no cue at {at_s:g} s or before in {path}: {first}")
+    return before[-1]
+
+
+def _cues_of(path: Path, progress: Progress) -> tuple[list[Cue], SignalParams]:
+    """All cues of a file, and the parameters that they were given by."""
+    records, params, _ = open_source(path)
+    pipeline = Pipeline(params)
+    cues: list[Cue] = []
+    for record in records:
+        estimates = pipeline.feed(record)
+        cues += estimates.cues if estimates else ()
+        progress.show(f"reading   {status_line(pipeline)}")
+    _check_readable(pipeline, path)
+    return cues, params
 
 
 def run_analyse(path: Path, folder: Path, options: Options) -> int:
@@ -129,5 +176,7 @@ def run_dashboard(options: Options) -> int:
         return finish({}, error, BAD_INPUT, as_json=options.json)
     from roller_host.dashboard.run import run  # noqa: PLC0415
 
+    if options.sound is None:
+        options = replace(options, sound=is_installed())
     autoconnect = options.radio if is_demo(options.radio) else options.device
     return run(lambda: DashboardSession(options), theme=options.theme, autoconnect=autoconnect, seconds=options.seconds)

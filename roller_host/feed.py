@@ -207,6 +207,18 @@ class DashboardSession:
         """End a session that was cut off as it is."""
         self._begin(self._try(asyncio.to_thread(complete, Path(offer.key))))
 
+    def mute(self, on: bool) -> None:
+        """Play nothing but the stop signal, or everything again."""
+        self._options = replace(self._options, muted=on)
+        if self._live is not None:
+            self._live.mute(on)
+
+    def warn_of_limits(self, on: bool) -> None:
+        """Let the roller warn of limits by itself, or of the ceiling alone."""
+        self._options = replace(self._options, haptics=on)
+        if self._live is not None:
+            self._live.warn_of_limits(on)
+
     def disconnect(self) -> None:
         """Leave the roller in good order."""
         self._begin(self._disconnect())

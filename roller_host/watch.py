@@ -91,6 +91,11 @@ class Watch:
             loss_share=loss_share,
             missing_packets=live.bookmark.ledger.n_missing,
             backfilled_packets=totals.backfilled,
+            muted=live.outputs.muted,
+            haptics=live.outputs.haptics,
+            cue_problems=live.outputs.problems,
+            n_moves=live.outputs.n_moves,
+            bands=pipeline.params.bands,
             log_fetched=self._log[0],
             log_packets=self._log[1],
         )

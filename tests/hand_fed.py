@@ -54,6 +54,12 @@ class Session:
     def type_passkey(self, passkey):
         self.asked.append(("passkey", passkey))
 
+    def mute(self, on):
+        self.asked.append(("mute", on))
+
+    def warn_of_limits(self, on):
+        self.asked.append(("warn of limits", on))
+
     def disconnect(self):
         self.asked.append("disconnect")
 

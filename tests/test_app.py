@@ -262,3 +262,19 @@ def test_what_cannot_be_gone_on_with_is_refused_in_words(tmp_path, what):
                 await live.run(radio, asyncio.Event())
 
     asyncio.run(main())
+
+
+def test_sound_and_motor_can_be_switched_while_it_streams_and_stay_so(dashboard):
+    dashboard.connect(simulated(dashboard))
+    dashboard.mailbox.first(lambda item: isinstance(item, Snapshot) and item.haptics and not item.muted)
+    dashboard.mute(True)
+    dashboard.warn_of_limits(False)
+    first = dashboard.mailbox.first(lambda item: isinstance(item, Snapshot) and item.muted and not item.haptics)
+    dashboard.disconnect()
+    dashboard.connect(simulated(dashboard))
+    again = dashboard.mailbox.first(lambda item: isinstance(item, Snapshot) and item.recording != first.recording)
+    assert (again.muted, again.haptics) == (True, False)
+    with closing(sqlite3.connect(first.recording)) as db:
+        choices = db.execute("SELECT action, detail FROM actions").fetchall()
+    assert ("sound", "muted") in choices
+    assert ("haptics", "ceiling") in choices

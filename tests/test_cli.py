@@ -23,7 +23,7 @@ from roller_host.signal.record import Record
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("numpy", "scipy", "bleak", "bumble", "PySide6", "pyqtgraph", "vqf", "platformdirs", "sqlite3", "asyncio")
-COMMANDS = ("demo", "scan", "stream", "record", "replay", "analyse", "dashboard", "doctor")
+COMMANDS = ("demo", "scan", "stream", "record", "replay", "explain", "analyse", "dashboard", "doctor")
 KEYS = ("packets", "gaps", "lost_packets", "strokes", "contact_s", "force_mean_n", "rate_hz", "recording")
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 

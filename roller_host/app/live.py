@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from firmware_protocol.codec import VersionError
+from roller_host.app.outputs import CueOutputs
 from roller_host.app.past import Past
 from roller_host.app.provenance import provenance
 from roller_host.app.world import is_demo
@@ -69,6 +70,12 @@ class Options:
     """How long the roller is looked for at first, s."""
     json: bool = False
     theme: str = "system"
+    sound: bool | None = None
+    """Whether cues are played; None: in a window, where the extra ``audio`` is installed."""
+    muted: bool = False
+    """Whether only the stop is played."""
+    haptics: bool = True
+    """Whether the roller warns of limits by itself; of the ceiling it always does."""
 
 
 class LiveRun:
@@ -100,6 +107,7 @@ class LiveRun:
         """What went wrong beside the link, in a sentence."""
         self.control: Control | None = None
         """Requests of the present connection; None before the first."""
+        self.outputs = CueOutputs(sound=bool(options.sound), muted=options.muted, haptics=options.haptics)
         self.bookmark = Bookmark()
         self._settings = Settings()
         self._on_log = on_log or (lambda _n, _of: None)
@@ -176,6 +184,7 @@ class LiveRun:
             raise
 
     async def _close(self) -> None:
+        await self.outputs.close()
         if self._shelf:
             await self._shelf.finish()
             self.problem = self.problem or self._shelf.problem
@@ -200,6 +209,20 @@ class LiveRun:
             "recording": str(self.recorder.path) if self.recorder else None,
             **({"roller_recordings": fetched} if fetched else {}),
         }
+
+    def mute(self, on: bool) -> None:
+        """Play nothing but the stop signal, or everything again; may be called from any thread."""
+        self.outputs.muted = on
+        self._note_choice("sound", "muted" if on else "on")
+
+    def warn_of_limits(self, on: bool) -> None:
+        """Let the roller warn of limits by itself, or of the ceiling alone; may be called from any thread."""
+        self.outputs.haptics = on
+        self._note_choice("haptics", "limits and ceiling" if on else "ceiling")
+
+    def _note_choice(self, action: str, detail: str) -> None:
+        if self.recorder:
+            self.recorder.act(self._now_s(), action, detail)
 
     async def _go_on_from(self, path: Path, on_progress: Callable[[str], None]) -> None:
         """Begin where a session was cut off."""
@@ -226,10 +249,12 @@ class LiveRun:
         with suppress(VersionError):
             estimates = self.pipeline.feed(record)
             if estimates:
+                self.outputs.take(estimates, self.pipeline.params)
                 self._on_estimates(estimates)
 
     def _take_control(self, control: Control) -> None:
         self.control = control
+        self.outputs.connect(control, self.pipeline.features, self.pipeline.params)
 
     def _open_recorder(self) -> Recorder:
         now = datetime.now().astimezone()

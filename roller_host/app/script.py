@@ -133,6 +133,7 @@ async def open_roller(
             passkey=passkey,
             out=record,
             recorded=record is not None,
+            haptics=False,
         )
     )
     try:

@@ -103,6 +103,16 @@ class Snapshot:
     """Packets that the roller still holds and that are being fetched."""
     backfilled_packets: int = 0
     """Packets of this session that were missing and came later."""
+    muted: bool = False
+    """Whether nothing is played but the stop signal."""
+    haptics: bool = True
+    """Whether the roller warns of limits by itself; of the ceiling it always does."""
+    cue_problems: tuple[str, ...] = ()
+    """Why nothing is heard or the roller does not warn by itself, in a sentence each, where that is so."""
+    n_moves: int = 0
+    """How often the person was told to move on."""
+    bands: Mapping[tuple[str, str], Band] = field(default_factory=dict[tuple[str, str], Band])
+    """Personal thresholds by (zone, side); with them `cues.words.explain` explains a cue."""
     log_fetched: int = 0
     """Packets fetched so far of what the roller recorded by itself."""
     log_packets: int = 0
@@ -164,6 +174,14 @@ class LiveSession(Protocol):
 
     def type_passkey(self, passkey: int) -> None:
         """Answer a state that wants a passkey; to answer it otherwise, disconnect."""
+        ...
+
+    def mute(self, on: bool) -> None:
+        """Play nothing but the stop signal, or everything again; holds for later sessions as well."""
+        ...
+
+    def warn_of_limits(self, on: bool) -> None:
+        """Let the roller warn of limits by itself, or of the ceiling alone; holds for later sessions as well."""
         ...
 
     def disconnect(self) -> None:
