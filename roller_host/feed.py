@@ -26,6 +26,7 @@ from roller_host.link.visit import IDENTIFY_S, forget_keys, identify
 from roller_host.prompt import PasskeyPrompt
 from roller_host.sessions import rollers
 from roller_host.sessions.errors import SessionError
+from roller_host.sessions.folder import data_folder
 from roller_host.sessions.store import open_recording
 from roller_host.sessions.unfinished import latest_unfinished
 from roller_host.watch import Watch
@@ -102,7 +103,7 @@ class DashboardSession:
         self._found = {}
         self._note_search(LinkPhase.SCANNING)
         try:
-            async with open_radio(self._real_radio()) as radio:
+            async with open_radio(self._real_radio(), claims=data_folder() / "claims") as radio:
                 await radio.scan(SCAN_S, on_found=note)
         except LinkError as error:
             problem = str(error)
