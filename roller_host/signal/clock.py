@@ -15,6 +15,11 @@ dense they are near their bound (the end of a distribution told by the least of 
 10(2), 1982). Two waits of random length add up to a delay, that for the connection event and what the systems add; so
 the density rises from zero over the length of the shorter one and stays level up to that of the longer one. Offset
 and skew are integrated numerically over the likelihood of the shorter half of the delays.
+
+The skew is shown best by the answers: their least delay is unknown, but stays the same while the connection interval
+does, so the line that touches them from below is parallel to the truth. Delays as if exponential, of unknown least and
+mean, make the likelihood of a skew the mean distance from that line to the minus n-th power (its maximum is the line
+of Moon, Skelly and Towsley). Where that contradicts bounds and requests, the interval has changed, and they hold.
 """
 
 from __future__ import annotations
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 
     from firmware_protocol.arrays import Packet
     from roller_host.signal.record import Record
+
+    _Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _WRAP_US = 1 << 32
 _TIME_SYNC = codec.OP["TIME_SYNC"]
@@ -70,6 +77,9 @@ class ClockParams:
     trust: float = 0.5
     """Weight of the logarithm of the likelihood: delays are not quite as modelled, nor independent. Raising it narrows
     the stated uncertainty."""
+    least_request_s: float = 0.0004
+    """No request takes less, s: 0.2 ms in the air (25 bytes at 1 Mbit/s), the rest between host and adapter. Raising it
+    moves the estimate away from the quickest requests; bounds do not depend on it."""
     least_change_s: float = 0.005
     """Pauses before requests that differ by less, s, leave the requests in one phase of the connection: then their
     delays are alike, and say nothing about where the end of the distribution is."""
@@ -277,6 +287,12 @@ _FADED = 10.0
 """Skews whose log likelihood is less by more than this are left out."""
 _MIDDLES = (np.arange(_N_OFFSETS) + 0.5) / _N_OFFSETS
 _LEAST_DELAY_S = 1e-6
+_LEAST_SPREAD_S = 1e-3
+"""Answers are not believed to spread by less than this: it blurs their least delay."""
+_N_ANSWERS = 8
+"""Fewer answers do not show the skew."""
+_LIKELY = 3.0
+"""Standard deviations by which a skew may be off."""
 
 
 class _Bounds(NamedTuple):
@@ -287,7 +303,7 @@ class _Bounds(NamedTuple):
     """Host less device time of the requests; moves by ``u`` times the skew."""
     high_u: NDArray[np.float64]
     high_s: NDArray[np.float64]
-    """The same of answers and arrivals."""
+    """The same of answers, one to each request, and then of arrivals."""
     scattered: NDArray[np.bool_]
     """Which of the requests tell by how dense they are."""
 
@@ -310,10 +326,17 @@ def estimate(params: ClockParams, state: ClockState) -> ClockModel | None:
     """
     n = len(state.exchanges)
     while n:
-        if found := _posterior(params, _bounds(params, state, n)):
-            return _model(params, state.exchanges[-1], *found)
+        bounds = _bounds(params, state, n)
+        if found := _posterior(params, bounds, steady=False):
+            steady = _posterior(params, bounds, steady=True)
+            return _model(params, state.exchanges[-1], *(steady if steady and _agrees(steady, found) else found))
         n //= 2
     return None
+
+
+def _agrees(steady: _Moments, found: _Moments) -> bool:
+    """Whether the skew that steady answers show is among those that are likely without."""
+    return abs(steady[0][1] - found[0][1]) <= _LIKELY * math.sqrt(found[1][1, 1])
 
 
 def _model(
@@ -343,28 +366,35 @@ def _bounds(params: ClockParams, state: ClockState, n: int) -> _Bounds:
     heard = [(us - newest.t2_us, delay_s - offset_s) for us, delay_s in answered + arrived]
     low_us, low_s = np.array(asked, np.float64).T
     high_us, high_s = np.array(heard, np.float64).T
-    wander = params.wander_ppm * 1e-12
     return _Bounds(
         low_us * 1e-6,
-        low_s - wander * np.abs(low_us),
+        low_s,
         high_us * 1e-6,
-        high_s + wander * np.abs(high_us) + params.clock_step_s,
+        high_s + params.clock_step_s,
         np.array(state.scattered[-n:]),
     )
 
 
-def _posterior(params: ClockParams, bounds: _Bounds) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Mean and covariance of host time at the reference, s, and of its excess rate, ppm; None if there is no room."""
+def _posterior(params: ClockParams, bounds: _Bounds, *, steady: bool) -> _Moments | None:
+    """Mean and covariance of host time at the reference, s, and of its excess rate, ppm; None if there is no room.
+
+    ``steady``: the least delay of answers stayed the same.
+    """
     first, last = -params.max_skew_ppm, params.max_skew_ppm
+    wander = params.wander_ppm * 1e-6
     for _ in range(_N_ZOOMS):
         rates = np.linspace(first, last, _N_SKEWS)
         low = bounds.low_s - np.multiply.outer(rates * 1e-6, bounds.low_u)
-        high = (bounds.high_s - np.multiply.outer(rates * 1e-6, bounds.high_u)).min(axis=1)
-        room = high - low.max(axis=1)
+        above = bounds.high_s - np.multiply.outer(rates * 1e-6, bounds.high_u)
+        least = (low - wander * np.abs(bounds.low_u)).max(axis=1)
+        high = (above + wander * np.abs(bounds.high_u)).min(axis=1)
+        room = high - least
         # The figure between the bounds is convex: where it has no room yet, it is next to where it lacks least.
         alive = np.flatnonzero(room > 0) if room.max() > 0 else np.array([int(room.argmax())])
         if len(alive) >= _ENOUGH:
-            offsets, mass = _weigh(params, rates, low, high, bounds.scattered)
+            offsets, mass = _weigh(params, rates, low[:, bounds.scattered], least, high)
+            if steady:
+                mass += params.trust * _answer_likelihood(above[:, : low.shape[1]])[:, np.newaxis]
             alive = np.flatnonzero(mass.max(axis=1) > mass.max() - _FADED)
             if len(alive) >= _ENOUGH:
                 return _moments(rates, offsets, np.exp(mass - mass.max()))
@@ -376,21 +406,30 @@ def _weigh(
     params: ClockParams,
     rates: NDArray[np.float64],
     low: NDArray[np.float64],
+    least: NDArray[np.float64],
     high: NDArray[np.float64],
-    scattered: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each rate, offsets between the bounds, finer near the lower one, and the log posterior mass at each."""
-    least = low.max(axis=1)[:, np.newaxis]
-    width = np.maximum(high[:, np.newaxis] - least, 0.0)
-    offsets = least + width * _MIDDLES**2
+    """For each rate, offsets between the bounds, finer near the lower one, and the log posterior mass at each.
+
+    ``low`` has scattered requests only.
+    """
+    width = np.maximum(high - least, 0.0)[:, np.newaxis]
+    offsets = least[:, np.newaxis] + width * _MIDDLES**2
     with np.errstate(divide="ignore"):
         mass = np.log(width * _MIDDLES) - 0.5 * (rates[:, np.newaxis] / params.skew_sigma_ppm) ** 2
-    n = int(scattered.sum())
+    n = low.shape[1]
     n_shorter = max(n // 2, min(n, 4))
     if n_shorter >= 2:
-        nearest = -np.sort(-low[:, scattered], axis=1)[:, :n_shorter]
-        mass = mass + params.trust * _log_likelihood(params, offsets[:, np.newaxis] - nearest[..., np.newaxis])
+        nearest = params.least_request_s - np.sort(-low, axis=1)[:, :n_shorter]
+        mass += params.trust * _log_likelihood(params, offsets[:, np.newaxis] - nearest[..., np.newaxis])
     return offsets, mass
+
+
+def _answer_likelihood(answered_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the likelihood of each rate, from what the answers of exchanges are above it."""
+    n = answered_s.shape[1]
+    spread_s = np.maximum(answered_s.mean(axis=1) - answered_s.min(axis=1), _LEAST_SPREAD_S)
+    return -(n - 2) * np.log(spread_s) if n >= _N_ANSWERS else np.zeros(len(spread_s))
 
 
 def _log_likelihood(params: ClockParams, delays_s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -406,9 +445,7 @@ def _log_likelihood(params: ClockParams, delays_s: NDArray[np.float64]) -> NDArr
     return np.logaddexp.reduce(terms, axis=0)
 
 
-def _moments(
-    rates: NDArray[np.float64], offsets: NDArray[np.float64], weight: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(rates: NDArray[np.float64], offsets: NDArray[np.float64], weight: NDArray[np.float64]) -> _Moments:
     values = np.stack([offsets, np.broadcast_to(rates[:, np.newaxis], offsets.shape)])
     weight = weight / weight.sum()
     mean = np.einsum("kij,ij->k", values, weight)
