@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from roller_host.signal.clock import ClockParams, ClockState, Exchange, arrival_step, estimate, exchange_step, pause_s
+from roller_host.signal.clock import ClockParams, ClockState, Exchange, arrival_step, exchange_step, pause_s
+from roller_host.signal.clock_line import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,14 +18,13 @@ from firmware_protocol.codec import ProtocolError, VersionError
 from firmware_protocol.zones import PLACES, place_name
 from roller_host.signal.calibration import PATIENCE_S, AlignState, DeviceModel, RawBlock, align_step, hold_step
 from roller_host.signal.clock import (
-    ClockModel,
     ClockParams,
     ClockState,
     arrival_step,
-    estimate,
     newest_sample_us,
     record_step,
 )
+from roller_host.signal.clock_line import ClockModel, estimate
 from roller_host.signal.comfort import Cue, stale_cue
 from roller_host.signal.core import SignalParams, SignalState, after_gap, signal_step
 from roller_host.signal.estimates import Estimates, Gap, Stroke

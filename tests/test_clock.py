@@ -16,11 +16,11 @@ from roller_host.signal.clock import (
     ClockState,
     Exchange,
     arrival_step,
-    estimate,
     exchange_step,
     pause_s,
     record_step,
 )
+from roller_host.signal.clock_line import estimate
 from roller_host.signal.record import Record
 from simulator.firmware.device import Device
 
@@ -97,6 +97,30 @@ def test_the_stated_uncertainty_is_neither_too_small_nor_idle():
     assert np.mean(np.abs(before[:, 1]) <= 2 * before[:, 2]) >= 0.95
     first, last = rows[rows[:, 0] == 0.5], rows[rows[:, 0] >= 120.0]
     assert np.median(last[:, 2]) < 0.25 * np.median(first[:, 2])
+
+
+def jittered(answer_s, *, jitter_s, interval_s=0.03, seed=311, skew_ppm=100.0):
+    """Two minutes of exchanges; ``answer_s`` tells the least delay of the answer to each."""
+    rng = np.random.default_rng(seed)
+    state, t1_s = ClockState(), 0.0
+    for i in range(240):
+        there_s, back_s = rng.uniform(0, interval_s) + rng.uniform(0, jitter_s), answer_s(i) + rng.uniform(0, jitter_s)
+        one = exchange(t1_s, skew_ppm=skew_ppm, there_s=there_s, back_s=back_s)
+        state = exchange_step(PARAMS, state, one)
+        t1_s = one.t4_s + pause_s(i)
+    return estimate(PARAMS, state)
+
+
+def test_answers_that_always_take_the_same_at_least_show_the_skew():
+    errors_ppm = [jittered(lambda _: 0.03, jitter_s=0.06, seed=seed).skew_ppm - 100.0 for seed in range(311, 319)]
+    assert np.sqrt(np.mean(np.square(errors_ppm))) < 25.0
+
+
+@pytest.mark.parametrize(("before_s", "after_s"), [(0.03, 0.06), (0.06, 0.03)])
+def test_a_connection_interval_that_changes_is_no_skew(before_s, after_s):
+    model = jittered(lambda i: before_s if i < 120 else after_s, jitter_s=1e-3)
+    assert abs(model.skew_ppm - 100.0) < 2 * model.skew_sigma_ppm + 1.0
+    assert model.skew_ppm == pytest.approx(100.0, abs=40.0)
 
 
 def test_answers_that_pace_requests_do_not_pass_for_short_delays():
