@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from uuid import UUID
 
@@ -23,10 +24,11 @@ from bumble import att, core, hci
 from bumble.device import Advertisement, Connection, Device
 from bumble.gatt import GATT_DATABASE_HASH_CHARACTERISTIC
 
+from roller_host.link.dongle import AttributeTable
 from roller_host.link.race import end
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
 
     from bleak.args import SizedBuffer
     from bleak.backends.client import NotifyCallback
@@ -117,7 +119,7 @@ class BumbleClient(BaseBleakClient):
         **kwargs: Any,
     ) -> None:
         super().__init__(address_or_ble_device, **kwargs)
-        self._wanted = services
+        self._wanted = frozenset(services or ())
         self._dongle = hci
         self._details = None if isinstance(address_or_ble_device, str) else address_or_ble_device.details
         self._connection: Connection | None = None
@@ -158,7 +160,7 @@ class BumbleClient(BaseBleakClient):
             elif device.keystore and await device.keystore.get(str(peer)):
                 await self._run(self._connection.encrypt())
             await self._run(self._gatt.request_mtu(MTU))
-            self.services = self._collect(await self._run(self._table(self._gatt)))
+            self.services = await self._run(self._table(self._gatt))
         except BaseException:
             await self.disconnect()
             raise
@@ -178,6 +180,8 @@ class BumbleClient(BaseBleakClient):
                 async with asyncio.timeout(DISCONNECT_S):
                     await self._run(self._connection.disconnect())
         self._dongle.lost.remove_done_callback(self._on_lost)
+        if self._connection and self._gatt:
+            _release(self._connection, self._gatt)
         self._connection = self._gatt = None
 
     async def _run(self, operation: Coroutine[Any, Any, _T]) -> _T:
@@ -203,42 +207,20 @@ class BumbleClient(BaseBleakClient):
             with suppress(KeyError):
                 await device.keystore.delete(str(self._details or self.address))
 
-    async def _table(self, gatt: GattClient) -> list[ServiceProxy]:
+    async def _table(self, gatt: GattClient) -> BleakGATTServiceCollection:
         """Services of the peripheral: those of an earlier connection when it says that nothing has changed since.
 
         See Bluetooth Core Specification 5.4, Vol 3, Part G, 2.5.2 (attribute caching).
         """
         digest = b"".join(await gatt.read_characteristics_by_uuid(GATT_DATABASE_HASH_CHARACTERISTIC, None))
-        known_digest, services = self._dongle.tables.get(self.address, (b"", []))
-        if digest and digest == known_digest:
-            _move(services, gatt)
-            return services
+        table = self._dongle.tables.get((self.address, self._wanted))
+        if table and digest and digest == table.digest:
+            _move(table.services, gatt)
+            return table.collection
         services = await _discover(gatt)
-        self._dongle.tables[self.address] = digest, services
-        return services
-
-    def _collect(self, services: list[ServiceProxy]) -> BleakGATTServiceCollection:
-        collection = BleakGATTServiceCollection()
-        for found in services:
-            uuid = _uuid_text(found.uuid)
-            if self._wanted is None or uuid in self._wanted:
-                self._add(collection, found, BleakGATTService(found, found.handle, uuid))
+        collection = _collect(found for found in services if not self._wanted or _uuid_text(found.uuid) in self._wanted)
+        self._dongle.tables[self.address, self._wanted] = AttributeTable(digest, services, collection)
         return collection
-
-    def _add(self, collection: BleakGATTServiceCollection, found: ServiceProxy, service: BleakGATTService) -> None:
-        collection.add_service(service)
-        for proxy in found.characteristics:
-            flags = list(gatt_char_props_to_strs(proxy.properties))
-            characteristic = BleakGATTCharacteristic(
-                proxy, proxy.handle, _uuid_text(proxy.uuid), flags, self._longest_write, service
-            )
-            collection.add_characteristic(characteristic)
-            for descriptor in proxy.descriptors:
-                uuid = _uuid_text(descriptor.type)
-                collection.add_descriptor(BleakGATTDescriptor(descriptor, descriptor.handle, uuid, characteristic))
-
-    def _longest_write(self) -> int:
-        return min(self.mtu_size - 3, LONGEST_WRITE_B)
 
     async def read_gatt_char(
         self, characteristic: BleakGATTCharacteristic, *, use_cached: bool = False, **_: Any
@@ -288,6 +270,29 @@ async def _discover(gatt: GattClient) -> list[ServiceProxy]:
     return services
 
 
+def _collect(services: Iterable[ServiceProxy]) -> BleakGATTServiceCollection:
+    """Services as bleak has them."""
+    collection = BleakGATTServiceCollection()
+    for found in services:
+        service = BleakGATTService(found, found.handle, _uuid_text(found.uuid))
+        collection.add_service(service)
+        for proxy in found.characteristics:
+            flags = list(gatt_char_props_to_strs(proxy.properties))
+            characteristic = BleakGATTCharacteristic(
+                proxy, proxy.handle, _uuid_text(proxy.uuid), flags, partial(_longest_write, proxy), service
+            )
+            collection.add_characteristic(characteristic)
+            for descriptor in proxy.descriptors:
+                uuid = _uuid_text(descriptor.type)
+                collection.add_descriptor(BleakGATTDescriptor(descriptor, descriptor.handle, uuid, characteristic))
+    return collection
+
+
+def _longest_write(proxy: CharacteristicProxy[bytes]) -> int:
+    """Of the connection that a characteristic belongs to at the moment."""
+    return min(proxy.client.mtu - 3, LONGEST_WRITE_B)
+
+
 def _move(services: list[ServiceProxy], gatt: GattClient) -> None:
     """Make what was discovered over a connection that is over belong to another one."""
     gatt.services = services
@@ -298,6 +303,21 @@ def _move(services: list[ServiceProxy], gatt: GattClient) -> None:
             characteristic.subscribers.clear()
             for descriptor in characteristic.descriptors:
                 descriptor.client = gatt
+
+
+def _release(connection: Connection, gatt: GattClient) -> None:
+    """Take apart what is left of a connection that is over.
+
+    Its objects refer to each other in rings, 100 of them to a connection, which the garbage collector may look for only
+    after hundreds of connections.
+    """
+    connection.remove_all_listeners()
+    gatt.notification_subscribers.clear()
+    gatt.indication_subscribers.clear()
+    for service in gatt.services:
+        for characteristic in service.characteristics:
+            characteristic.subscribers.clear()
+    del connection.gatt_client
 
 
 async def _connect(device: Device, peer: hci.Address, timeout_s: float) -> Connection:

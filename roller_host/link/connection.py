@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from firmware_protocol import codec, layout
@@ -122,7 +122,6 @@ class Connection:
         self.name = found.name or found.address
         self.lost = asyncio.Event()
         """Set when the connection is over, whoever ended it."""
-        self.control = Control(self._write_control, times.request_s, partial(self.step, limited=False))
         self._times = times
         self._on_payload = on_payload
         self._on_battery = on_battery
@@ -134,6 +133,23 @@ class Connection:
         self._is_paired, self._bluez_path = radio.is_paired(found), radio.bluez_path(found)
         self._claim = radio.claim(found)
         self._client = radio.client(found, self.lost.set, times.connect_s)
+        self.control = self._make_control()
+
+    def _make_control(self) -> Control:
+        """Requests, which somebody may keep for longer than the connection: they do not keep it."""
+        on_payload, client, name, held = self._on_payload, self._client, self.name, weakref.ref(self)
+
+        async def write(request: bytes) -> None:
+            on_payload("CONTROL", request, True)
+            await client.write_gatt_char(codec.uuid_of("CONTROL"), request, response=True)
+
+        async def guard(doing: str, work: Coroutine[Any, Any, Any]) -> Any:
+            if (connection := held()) is not None:
+                return await connection.step(doing, work, limited=False)
+            work.close()
+            raise _gone(name, f"is gone while {doing}")
+
+        return Control(write, self._times.request_s, guard)
 
     async def meet(self, on_phase: Callable[[LinkPhase, str], None]) -> None:
         """Connect and read INFO, which says who this is.
@@ -320,10 +336,6 @@ class Connection:
 
         await self.step(f"subscribing to {name}", self._client.start_notify(uuid, deliver, **self.radio.notify_options))
 
-    async def _write_control(self, request: bytes) -> None:
-        self._on_payload("CONTROL", request, True)
-        await self._client.write_gatt_char(codec.uuid_of("CONTROL"), request, response=True)
-
     async def learn(self) -> int:
         """Ask for everything that is needed to read the roller's packets: scales, calibration, geometry.
 
@@ -390,11 +402,7 @@ class Connection:
 
     def gone(self, what: str) -> LinkLostError:
         """Make the error of a link that ended."""
-        return LinkLostError(
-            f"{self.name} {what}.",
-            "It may be out of range, switched off or out of battery: bring it closer, check that it is on, then start "
-            "again.",
-        )
+        return _gone(self.name, what)
 
     # --- The end ----------------------------------------------------------------------------------------------------
 
@@ -415,3 +423,10 @@ class Connection:
         if not was_over:
             self.radio.left(self._found)
         self.lost.set()
+
+
+def _gone(name: str, what: str) -> LinkLostError:
+    return LinkLostError(
+        f"{name} {what}.",
+        "It may be out of range, switched off or out of battery: bring it closer, check that it is on, then start again.",
+    )

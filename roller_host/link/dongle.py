@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason
 from bumble import core, hci, pairing
@@ -16,6 +16,7 @@ from bumble.host import Host
 from bumble.transport import open_transport
 
 if TYPE_CHECKING:
+    from bleak.backends.service import BleakGATTServiceCollection
     from bumble.gatt_client import ServiceProxy
     from bumble.transport.common import Transport
 
@@ -26,6 +27,16 @@ OPEN_S: Final = 5.0
 CLOSE_S: Final = 2.0
 _ABSENT: Final = BleakBluetoothNotAvailableReason.NO_BLUETOOTH
 _SILENT: Final = BleakBluetoothNotAvailableReason.UNKNOWN
+
+
+class AttributeTable(NamedTuple):
+    """What was discovered on a peripheral."""
+
+    digest: bytes
+    """Database hash; empty when it has none."""
+    services: list[ServiceProxy]
+    collection: BleakGATTServiceCollection
+    """Those of the services that were asked for, for bleak."""
 
 
 class _Typist(pairing.PairingDelegate):
@@ -62,8 +73,8 @@ class Dongle:
         self._opening = asyncio.Lock()
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once the transport is gone."""
-        self.tables: dict[str, tuple[bytes, list[ServiceProxy]]] = {}
-        """Services by address, with the database hash of the peripheral that they belong to."""
+        self.tables: dict[tuple[str, frozenset[str]], AttributeTable] = {}
+        """By the address of the peripheral, and the services that were asked for; all when there are none."""
 
     async def open(self) -> Device:
         """Start the controller, unless it runs already.

@@ -50,6 +50,11 @@ async def race(work: Coroutine[Any, Any, _T], *events: asyncio.Event) -> _T:
         for wait in waits:
             wait.cancel()
         await end(task)
-    if task.cancelled():
-        raise InterruptedByEventError
-    return task.result()
+    try:
+        if task.cancelled():
+            raise InterruptedByEventError
+        return task.result()
+    finally:
+        # An error that passes through here holds this frame: with the task, which holds the error, it would be a ring
+        # that only the garbage collector takes apart, and with it everything of the connection that ended.
+        del task

@@ -47,6 +47,9 @@ _INSERT_ACTION = "INSERT INTO actions (t_s, action, detail) VALUES (?, ?, ?)"
 _INSERT_ESTIMATE = "INSERT OR REPLACE INTO estimates (key, value) VALUES (?, ?)"
 COMMIT_S = 0.5
 """Longest time that a payload waits in memory, s."""
+CACHE_KIB = 256
+"""Pages that the writer keeps in memory, KiB: rows are only appended, and those written are not looked at again. SQLite
+itself would keep 2 MiB, which take ten minutes to fill."""
 
 
 class Recorder:
@@ -131,6 +134,7 @@ class Recorder:
         try:
             with closing(self._db) as db:
                 db.execute("PRAGMA synchronous = FULL")
+                db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 while self._write_batch(db):
                     pass
                 # A finished recording is one plain file, which can be copied and read from anywhere. While somebody
