@@ -1,37 +1,36 @@
 # SPDX-License-Identifier: MIT
 """A link under faults, in real seconds: what the roller held is in the recording, exactly once and in order.
 
-Rounds follow each other, each with a roller of its own, a new radio and a new recording; security modes and ways to the
-radio (in process, over TCP) alternate. Linux only: it reads /proc.
+Rounds follow each other, each with a roller of its own, a new radio and a new recording; security modes alternate. The
+host is a process of its own (``soak_host.py``) and reaches the roller over TCP; simulator, faults and books are here.
+Linux only: it reads /proc.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import logging
+import os
 import random
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from soak_books import Books, WitnessedDevice, audit
+from soak_host import Host, memory_mib, open_ends
 
-from roller_host.link.client import LinkSession
-from roller_host.link.radio import open_radio
-from roller_host.link.states import LinkError, LinkPhase, LinkState
-from roller_host.sessions.store import Recorder
-from simulator.bluetooth.air import Air, AirController
+from roller_host.link.states import LinkPhase
+from roller_host.sessions.folder import FOLDER_VARIABLE
+from simulator.bluetooth.air import Air
 from simulator.bluetooth.faults import Fault, inject
 from simulator.bluetooth.hub import open_hub
 from simulator.bluetooth.mishaps import FaultError
@@ -39,10 +38,9 @@ from simulator.bluetooth.peripheral import open_peripheral
 from simulator.firmware.device import Build
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
-    from roller_host.link.radio import Radio
-    from roller_host.signal.record import Record
+    from simulator.bluetooth.air import AirController
     from simulator.bluetooth.peripheral import Peripheral
 
 ROUND_S: Final = 150.0
@@ -56,6 +54,9 @@ MODES: Final = (0, 2, 0, 1)
 SETTLED_S: Final = 600.0
 """Memory counts from here on; in a shorter run, from its middle on."""
 LOOK_S: Final = 0.01
+LOOK_AT_MEMORY_S: Final = 5.0
+FEWEST_LOOKS: Final = 4
+"""For a slope and its standard error."""
 RECONNECT_WITHIN_S: Final = 10.0
 """A link that takes longer to come back is listed with the faults of that time."""
 
@@ -120,7 +121,8 @@ class Outcome:
     slow: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
-    memory: list[tuple[float, float]] = field(default_factory=list)
+    memory: list[tuple[float, float, float]] = field(default_factory=list)
+    """Time, s; memory of the host and of the simulator, MiB."""
 
 
 class Stopwatch:
@@ -156,29 +158,16 @@ class Stopwatch:
         # While they are connected it need not be found.
         return roller.connection is not None or roller.controller.le_legacy_advertiser.connectable
 
-    def note(self, state: LinkState) -> float | None:
+    def note(self, at_s: float, phase: LinkPhase) -> float | None:
         """Take a state of the link; how long the way back took, when it is back."""
-        if state.phase in (LinkPhase.OUT_OF_RANGE, LinkPhase.RETRYING):
+        if phase in (LinkPhase.OUT_OF_RANGE, LinkPhase.RETRYING):
             if not self._lost:
-                self._lost, self._reachable = True, False
-        elif state.phase is LinkPhase.STREAMING and self._lost:
+                self._lost, self._back_s = True, at_s
+        elif phase is LinkPhase.STREAMING and self._lost:
             self._lost = False
-            self.times_s.append(time.monotonic() - self._back_s)
+            self.times_s.append(at_s - self._back_s)
             return self.times_s[-1]
         return None
-
-
-@asynccontextmanager
-async def open_way(air: Air, way: str) -> AsyncGenerator[tuple[Radio, Callable[[], AirController | None]]]:
-    """A radio on the air, and where its controller is found."""
-    if way == "air":
-        controller = AirController("host", air)
-        async with open_radio("in process", controller=controller) as radio:
-            yield radio, lambda: controller
-        air.remove(controller)
-        return
-    async with open_hub(air) as hub, open_radio(f"tcp:{hub.host}:{hub.port}") as radio:
-        yield radio, lambda: next((one for one in air.controllers if one.name.startswith("dongle")), None)
 
 
 class Round:
@@ -186,7 +175,7 @@ class Round:
 
     def __init__(self, i_round: int, seed: int, seconds: float, folder: Path, outcome: Outcome) -> None:
         self.i_round, self.seconds, self.outcome = i_round, seconds, outcome
-        self.mode, self.way = MODES[i_round % len(MODES)], ("air", "tcp")[i_round // 2 % 2]
+        self.mode = MODES[i_round % len(MODES)]
         self.rng = random.Random(f"{seed} {i_round}")
         self.path = folder / f"round-{i_round}.sqlite"
         self.books = Books(folder / f"round-{i_round}.journal")
@@ -199,51 +188,38 @@ class Round:
         """Note what happened when."""
         self.diary.append(f"{time.monotonic() - self.begin_s:7.2f} {text}")
 
-    async def run(self) -> None:
+    async def run(self, host: Host) -> None:
         """The whole round."""
-        air, stop = Air(), asyncio.Event()
-        recorder = Recorder(self.path, {"created": "", "program": "soak"}, self.outcome.failures.append)
-        async with (
-            open_peripheral(air, self.device, on_event=self.tell) as roller,
-            open_way(air, self.way) as (radio, host),
-        ):
-            watch = Stopwatch(roller, host)
-            looking = asyncio.create_task(watch.run())
-            link = asyncio.create_task(self._link(radio, recorder, watch, stop))
+        air = Air()
+        async with open_peripheral(air, self.device, on_event=self.tell) as roller, open_hub(air) as hub:
+            self.watch = Stopwatch(
+                roller, lambda: next((one for one in air.controllers if one.name.startswith("dongle")), None)
+            )
+            looking = asyncio.create_task(self.watch.run())
+            link = host.begin(f"tcp:{hub.host}:{hub.port}", self.device.name, self.path, self.note)
             try:
                 await self._disturb(roller, link)
             finally:
-                stop.set()
-                await asyncio.wait([link])
+                host.end()
+                left = await link
                 looking.cancel()
                 await asyncio.wait([looking])
-        await asyncio.to_thread(recorder.close, {})
-        self.outcome.reconnects_s += watch.times_s
+        self.outcome.totals["payloads"] += left.pop("payloads")
+        self.outcome.leftovers += [f"round {self.i_round}: {n} {kind} of the host" for kind, n in left.items()]
+        self.outcome.reconnects_s += self.watch.times_s
         self.books.close()
 
-    async def _link(self, radio: Radio, recorder: Recorder, watch: Stopwatch, stop: asyncio.Event) -> None:
-        def on_state(state: LinkState) -> None:
-            self.tell(f"    {state.words}: {state.reason}")
-            (self.streaming.set if state.phase is LinkPhase.STREAMING else self.streaming.clear)()
-            took_s = watch.note(state)
-            if took_s is not None:
-                self.tell(f"    back after {took_s:.2f} s")
-                if took_s > RECONNECT_WITHIN_S:
-                    self.outcome.slow.append(f"round {self.i_round}: {took_s:.1f} s, " + "; ".join(self.diary[-8:]))
+    def note(self, at_s: float, phase: LinkPhase, words: str) -> None:
+        """Take a state of the link."""
+        self.tell(f"    {words}")
+        (self.streaming.set if phase is LinkPhase.STREAMING else self.streaming.clear)()
+        took_s = self.watch.note(at_s, phase)
+        if took_s is not None:
+            self.tell(f"    back after {took_s:.2f} s")
+            if took_s > RECONNECT_WITHIN_S:
+                self.outcome.slow.append(f"round {self.i_round}: {took_s:.1f} s, " + "; ".join(self.diary[-8:]))
 
-        def on_record(record: Record) -> None:
-            self.outcome.totals["payloads"] += record.source == "STREAM"
-            recorder.record(record)
-
-        try:
-            link = LinkSession(radio, target=self.device.name, on_record=on_record, on_state=on_state)
-            await link.stream(stop, scan_s=30.0)
-        except LinkError as error:
-            self.outcome.failures.append(f"round {self.i_round}: the link ended: {error}")
-        except Exception as error:  # noqa: BLE001 - a defect is a result here
-            self.outcome.failures.append(f"round {self.i_round}: {error!r}")
-
-    async def _disturb(self, roller: Peripheral, link: asyncio.Task[None]) -> None:
+    async def _disturb(self, roller: Peripheral, link: asyncio.Future[Counter[str]]) -> None:
         faults, weights = list(_DRAWS), [weight for weight, _ in _DRAWS.values()]
         end_s = self.begin_s + self.seconds - CALM_S
         while not link.done() and (now_s := time.monotonic()) < end_s:
@@ -264,27 +240,10 @@ class Round:
             self.outcome.failures.append(f"round {self.i_round}: not streaming {CALM_S:g} s after the last fault")
 
 
-def memory_mib() -> float:
-    """Resident memory of this process, MiB."""
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text("utf-8").split()[1]) * 4096 / 2**20
-
-
-def _open_ends() -> Counter[str]:
-    """What a round may leave behind: tasks, threads, open files and sockets."""
-    gc.collect()
-    tasks = [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    files = []
-    for one in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            files.append(one.readlink().name.partition(":")[0])
-    return Counter(tasks=len(tasks), threads=threading.active_count(), files=len(files))
-
-
-async def _follow_memory(begin_s: float, looks: list[tuple[float, float]]) -> None:
+async def _follow_memory(begin_s: float, host: Host, looks: list[tuple[float, float, float]]) -> None:
     while True:
-        looks.append((time.monotonic() - begin_s, memory_mib()))
-        await asyncio.sleep(10)
+        looks.append((time.monotonic() - begin_s, host.memory_mib(), memory_mib(os.getpid())))
+        await asyncio.sleep(LOOK_AT_MEMORY_S)
 
 
 async def soak(seconds: float, seed: int, folder: Path, talk: Callable[[str], None]) -> dict[str, Any]:
@@ -295,28 +254,31 @@ async def soak(seconds: float, seed: int, folder: Path, talk: Callable[[str], No
         lambda _, context: outcome.failures.append(f"{context['message']} {context.get('exception')!r}")
     )
     n_rounds = max(round(seconds / ROUND_S), 1)
+    host = Host(outcome.failures.append)
+    await host.start()
+    memory = asyncio.create_task(_follow_memory(begin_s, host, outcome.memory))
     # Threads of the pool stay: they are no leftovers.
     await asyncio.to_thread(int)
-    before = _open_ends()
-    memory = asyncio.create_task(_follow_memory(begin_s, outcome.memory))
+    before = open_ends()
     for i_round in range(n_rounds):
         left_s = seconds - (time.monotonic() - begin_s)
         one = Round(i_round, seed, max(left_s / (n_rounds - i_round), CALM_S), folder, outcome)
-        await one.run()
+        await one.run(host)
         found = await asyncio.to_thread(audit, one.path, one.books)
         outcome.totals.update(found)
-        ends = _open_ends() - before
-        ends["tasks"] -= 1
-        outcome.leftovers += [f"round {i_round}: {n} {kind}" for kind, n in ends.items() if n > 0]
+        outcome.leftovers += [f"round {i_round}: {n} {kind}" for kind, n in (open_ends() - before).items()]
         (folder / f"round-{i_round}.txt").write_text("\n".join(one.diary) + "\n", "utf-8")
-        talk(f"round {i_round} (mode {one.mode}, {one.way}): {dict(found)}")
+        talk(f"round {i_round} (mode {one.mode}): {dict(found)}")
     memory.cancel()
     await asyncio.wait([memory])
+    await host.close()
     return _result(outcome, time.monotonic() - begin_s)
 
 
 def _result(outcome: Outcome, took_s: float) -> dict[str, Any]:
     times_s = sorted(outcome.reconnects_s)
+    t_s, host_mib, simulator_mib = np.array(outcome.memory).T
+    growth, sigma = _growth(t_s, host_mib)
     return {
         "seconds": took_s,
         "faults": sum(outcome.faults.values()),
@@ -329,8 +291,11 @@ def _result(outcome: Outcome, took_s: float) -> dict[str, Any]:
         "reconnect_median_s": statistics.median(times_s) if times_s else None,
         "reconnect_p90_s": times_s[int(len(times_s) * 0.9)] if times_s else None,
         "reconnect_max_s": max(times_s, default=None),
-        "memory_growth_mib_per_h": _growth(np.array(outcome.memory)),
-        "memory_mib": outcome.memory[-1][1],
+        "memory_growth_mib_per_h": growth,
+        "memory_growth_sigma_mib_per_h": sigma,
+        "memory_mib": float(host_mib[-1]),
+        "simulator_growth_mib_per_h": _growth(t_s, simulator_mib)[0],
+        "simulator_mib": float(simulator_mib[-1]),
         "leftovers": outcome.leftovers,
         "failures": outcome.failures,
         "slow": outcome.slow,
@@ -338,10 +303,21 @@ def _result(outcome: Outcome, took_s: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _growth(looks: np.ndarray) -> float:
-    """MiB per hour, by a line through the looks after the settling time."""
-    settled = looks[looks[:, 0] >= min(SETTLED_S, looks[-1, 0] / 2)]
-    return float(np.polyfit(settled[:, 0], settled[:, 1], 1)[0] * 3600) if len(settled) > 1 else 0.0
+def _growth(t_s: np.ndarray, mib: np.ndarray) -> tuple[float, float]:
+    """Slope of the least squares line after the settling time, and its standard error, MiB per hour.
+
+    What is left over is taken for an autoregressive process of first order: neighbouring looks are much alike.
+    """
+    settled = t_s >= min(SETTLED_S, t_s[-1] / 2)
+    t_h, mib = t_s[settled] / 3600, mib[settled]
+    if len(t_h) < FEWEST_LOOKS:
+        return float("nan"), float("nan")
+    slope, level = np.polyfit(t_h, mib, 1)
+    rest = mib - slope * t_h - level
+    power = float(rest @ rest)
+    alike = float(rest[1:] @ rest[:-1]) / power if power else 0.0
+    sigma = np.sqrt(power / (len(t_h) - 2) / np.sum((t_h - t_h.mean()) ** 2) * (1 + alike) / (1 - alike))
+    return float(slope), float(sigma)
 
 
 def main() -> int:
@@ -355,8 +331,8 @@ def main() -> int:
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
-    logging.getLogger("bleak").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
+        os.environ[FOLDER_VARIABLE] = folder
         result = asyncio.run(
             soak(
                 arguments.seconds,

@@ -106,6 +106,8 @@ class LinkSession:
         self._teller = Teller(on_state)
         self._lost_s: float | None = None
         """Since when a session that had begun is interrupted."""
+        self._n_failed = 0
+        """Attempts to connect that have failed since the last one that did not, the loss that began them included."""
         self._paired_anew = False
 
     async def stream(self, stop: asyncio.Event, scan_s: float = 10.0) -> None:
@@ -168,18 +170,15 @@ class LinkSession:
 
     async def _hold(self, stop: asyncio.Event, scan_s: float) -> None:
         """Hold the roller until ``stop``."""
-        n_failed = 0
         while not stop.is_set():
             try:
                 with suppress(InterruptedByEventError):
-                    stay = await race(self._open(scan_s), stop)
-                    n_failed = 0
-                    await race(stay.watch(), stop)
+                    await race((await race(self._open(scan_s), stop)).watch(), stop)
             except LinkError as error:
-                n_failed += 1
+                self._n_failed += 1
                 pause_s = 0.0
                 if not await self._forget_bond(error):
-                    pause_s = self._pause_after(error, n_failed)
+                    pause_s = self._pause_after(error)
                     self._tell_setback(error, pause_s)
                 await self._leave(goodbye=False)
                 if pause_s:
@@ -209,9 +208,9 @@ class LinkSession:
         else:
             self._teller.enter(LinkPhase.RETRYING, error.reason, error.action, pause_s or None)
 
-    def _pause_after(self, error: LinkError, n_failed: int) -> float:
+    def _pause_after(self, error: LinkError) -> float:
         """How long to wait before the next attempt, s; raises the error when there is to be none."""
-        times, now_s = self._times, self._clock()
+        times, n_failed, now_s = self._times, self._n_failed, self._clock()
         if self._failure or isinstance(error, BadRadioError):
             raise error
         if self._lost_s is None and self._bookmark.session_id:
@@ -247,7 +246,7 @@ class LinkSession:
         self._mask = stay.mask
         self._on_control(connection.control)
         self._teller.enter(LinkPhase.STREAMING)
-        self._lost_s, self._paired_anew = None, False
+        self._lost_s, self._n_failed, self._paired_anew = None, 0, False
         return stay
 
     async def _meet(self, found: Found) -> Connection | None:

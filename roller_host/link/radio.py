@@ -7,6 +7,7 @@ Importing this module is cheap; bleak and Bumble are imported when a radio is fi
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 import time
@@ -332,7 +333,11 @@ class Radio:
             raise BadRadioError(
                 f"The radio {self.spec!r} needs {error.name}: pip install '.[sim]' in the project's folder"
             ) from error
-        if self._dongle is None or self._dongle.lost.done():
+        if self._dongle and self._dongle.lost.done():
+            self._dongle = None
+            # An adapter that was pulled out leaves Bumble's whole stack behind, 80 kB of objects in rings.
+            gc.collect()
+        if self._dongle is None:
             self._dongle = dongle.Dongle(self._transport, self._controller, self.passkey)
         return {"backend": getattr(bumble_backend, name), "hci": self._dongle}
 
