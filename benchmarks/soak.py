@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from simulator.bluetooth.air import AirController
     from simulator.bluetooth.peripheral import Peripheral
 
-ROUND_S: Final = 150.0
-"""About how long a round lasts."""
+ROUND_S: Final = 450.0
+"""About how long a round lasts: long enough for what grows with a session to be seen."""
 CALM_S: Final = 20.0
 """Without a new fault, at the end of a round."""
 PAUSE_S: Final = (3.0, 12.0)

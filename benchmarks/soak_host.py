@@ -8,6 +8,7 @@ end what is left over.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import threading
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from roller_host.link.states import LinkState
 
 SCAN_S: Final = 30.0
+CLOSE_S: Final = 0.5
+"""Sockets and tasks of a round that is over have so long to end."""
 END_S: Final = 60.0
 """Longest time that the end of a round may take."""
 
@@ -131,6 +134,9 @@ async def _serve() -> None:
     before = open_ends()
     while line := await orders.readline():
         n_packets = await _hold(json.loads(line), orders)
+        # What a session leaves behind ends with the process otherwise; within a round nobody tidies up.
+        gc.collect()
+        await asyncio.sleep(CLOSE_S)
         _tell(**(open_ends() - before), payloads=n_packets)
 
 
