@@ -243,6 +243,15 @@ def test_packed_strokes_come_back_as_they_were():
         packed[3]
 
 
+def test_many_packed_strokes_come_back_in_order():
+    packed = StrokeList()
+    given = [stroke("cheek" if n % 3 else "jaw", begin_s=n / 3) for n in range(300)]
+    for n in range(0, 300, 7):
+        packed.extend(given[n : n + 7])
+    assert repr(list(packed)) == repr(given)
+    assert repr(packed[60:70]) == repr(given[60:70])
+
+
 def test_an_hour_of_strokes_takes_less_than_a_mebibyte():
     packed = StrokeList()
     tracemalloc.start()

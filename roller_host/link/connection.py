@@ -428,5 +428,6 @@ class Connection:
 def _gone(name: str, what: str) -> LinkLostError:
     return LinkLostError(
         f"{name} {what}.",
-        "It may be out of range, switched off or out of battery: bring it closer, check that it is on, then start again.",
+        "It may be out of range, switched off or out of battery: bring it closer, check that it is on, then start "
+        "again.",
     )

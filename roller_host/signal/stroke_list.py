@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _WORDS = ("zone", "side")
 _NUMBERS = tuple(name for name in Stroke._fields if name not in _WORDS)
+_BLOCK = 64
+"""Strokes in one array. A single array that grows is moved again and again, and each time leaves a hole of its size."""
 
 
 class StrokeList(Sequence[Stroke]):
@@ -24,7 +26,8 @@ class StrokeList(Sequence[Stroke]):
     """
 
     def __init__(self) -> None:
-        self._numbers = array("d")
+        self._blocks: list[array[float]] = []
+        """Numbers of `_BLOCK` strokes each, but for the last."""
         self._place = array("B")
         """Index in ``_places`` of each stroke."""
         self._places: list[tuple[str, str]] = []
@@ -35,8 +38,10 @@ class StrokeList(Sequence[Stroke]):
             place = stroke.zone, stroke.side
             if place not in self._places:
                 self._places.append(place)
+            if len(self) % _BLOCK == 0:
+                self._blocks.append(array("d"))
             self._place.append(self._places.index(place))
-            self._numbers.extend(getattr(stroke, name) for name in _NUMBERS)
+            self._blocks[-1].extend(getattr(stroke, name) for name in _NUMBERS)
 
     def __len__(self) -> int:
         return len(self._place)
@@ -49,6 +54,7 @@ class StrokeList(Sequence[Stroke]):
         if isinstance(i, slice):
             return [self[k] for k in range(*i.indices(len(self)))]
         k = range(len(self))[i]
-        numbers = self._numbers[k * len(_NUMBERS) : (k + 1) * len(_NUMBERS)]
+        i_block, i_stroke = divmod(k, _BLOCK)
+        numbers = self._blocks[i_block][i_stroke * len(_NUMBERS) : (i_stroke + 1) * len(_NUMBERS)]
         zone, side = self._places[self._place[k]]
         return Stroke(**dict(zip(_NUMBERS, numbers, strict=True)), zone=zone, side=side)
