@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from roller_host.app import LiveRun, Options, open_world
+from roller_host.app.live import LiveRun, Options
+from roller_host.app.world import open_world
 from roller_host.commands import quiet_libraries
 from roller_host.link.states import LinkPhase
 
