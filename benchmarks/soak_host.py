@@ -135,7 +135,7 @@ async def _serve() -> None:
     before = open_ends()
     while line := await orders.readline():
         n_packets = await _hold(json.loads(line), orders)
-        # What a session leaves behind ends with the process otherwise; within a round nobody tidies up.
+        # What a session leaves behind ends with the process otherwise.
         gc.collect()
         await asyncio.sleep(CLOSE_S)
         _tell(**(open_ends() - before), payloads=n_packets)
@@ -171,5 +171,6 @@ async def _hold(order: dict[str, str], orders: asyncio.StreamReader) -> int:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # as the command line does
     quiet_libraries()
     asyncio.run(_serve())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from contextlib import suppress
@@ -278,6 +279,9 @@ class LiveRun:
             self._streaming.set()
             if not is_demo(self._options.radio) and self._options.recorded:
                 self._remember()
+        if state.phase is LinkPhase.RETRYING:
+            # Bleak and Bumble leave rings of objects behind a lost link, and Python alone may not look for hours.
+            gc.collect()
         self._on_state(state)
 
     def _remember(self) -> None:
