@@ -597,7 +597,7 @@ class Shelf:
         self.on_settle = lambda: None
         self.is_full = False
 
-    def begin(self, first, last, unix_us):
+    async def begin(self, first, last, unix_us):
         self.begun.append((first, last, unix_us))
         return True
 

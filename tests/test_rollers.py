@@ -5,6 +5,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -231,7 +232,7 @@ class Desk:
 
     def take(self, first, last, until, unix_us=0):
         async def main():
-            self.shelf.begin(first, last, unix_us)
+            await self.shelf.begin(first, last, unix_us)
             for seq in range(first, until):
                 self.shelf.record(log_packet(seq))
             await self.shelf.settle()
@@ -267,11 +268,19 @@ def test_a_log_that_was_safe_but_not_freed_goes_on_in_the_same_file(tmp_path):
     assert Desk(tmp_path).take(6, 9, 10) == [5, 6, 7, 6, 7, 8, 9]
 
 
+def test_a_log_that_a_lost_link_interrupted_is_closed_before_it_is_gone_on_with(tmp_path):
+    desk, before = Desk(tmp_path), threading.active_count()
+    desk.take(5, 9, 8)
+    assert desk.take(8, 9, 10) == [5, 6, 7, 8, 9]
+    assert threading.active_count() == before
+    assert len(desk.shelf.finished) == 1
+
+
 def test_another_log_gets_a_file_of_its_own_named_by_its_beginning(tmp_path):
     Desk(tmp_path).take(5, 9, 10)
     desk = Desk(tmp_path)
     asyncio.run(desk.shelf.finish())
-    desk.shelf.begin(10, 12, 1_700_000_000_000_000)
+    asyncio.run(desk.shelf.begin(10, 12, 1_700_000_000_000_000))
     asyncio.run(desk.shelf.finish())
     assert desk.shelf.finished[0].name.startswith("2023-11-1")
 
@@ -280,7 +289,7 @@ def test_what_cannot_be_written_is_not_settled(tmp_path):
     desk = Desk(tmp_path)
 
     async def main():
-        desk.shelf.begin(1, 2, 0)
+        await desk.shelf.begin(1, 2, 0)
         desk.shelf._recorder._thread.join(0)
         desk.shelf._recorder._queue.put(("no SQL", ()))
         desk.shelf.record(log_packet(1))
@@ -293,7 +302,7 @@ def test_what_cannot_be_written_is_not_settled(tmp_path):
 def test_without_a_place_to_record_to_a_log_is_not_begun(tmp_path):
     (tmp_path / "file").write_text("")
     desk = Desk(tmp_path / "file" / "folder")
-    assert not desk.shelf.begin(1, 2, 0)
+    assert not asyncio.run(desk.shelf.begin(1, 2, 0))
     assert "cannot create" in desk.shelf.problem
 
 

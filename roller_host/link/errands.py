@@ -46,7 +46,7 @@ _LAST: Final = codec.bit(layout.PACKET_FLAGS, "LAST")
 class LogShelf(Protocol):
     """Where recordings go that the roller made without a host."""
 
-    def begin(self, first: int, last: int, unix_us: int) -> bool:
+    async def begin(self, first: int, last: int, unix_us: int) -> bool:
         """Begin, or go on with, a recording of log packets ``first`` to ``last``; False when there is no room for it.
 
         ``unix_us`` is when it was made, 0 when that is unknown.
@@ -254,7 +254,7 @@ class Errands:
         sessions = [await self._control.log_session(i) for i in range(log.n_sessions)]
         n_fetched, n_packets = 0, sum(session.last - session.first + 1 for session in sessions)
         for session in sessions:
-            if not self._shelf.begin(session.first, session.last, session.unix_us):
+            if not await self._shelf.begin(session.first, session.last, session.unix_us):
                 return
             for first in range(session.first, session.last + 1, LOG_CHUNK):
                 last = min(first + LOG_CHUNK - 1, session.last)

@@ -90,11 +90,15 @@ class Shelf:
         self._recorder: Recorder | None = None
         self.problem = ""
 
-    def begin(self, first: int, last: int, unix_us: int) -> bool:
+    async def begin(self, first: int, last: int, unix_us: int) -> bool:
         """Begin a recording of log packets ``first`` to ``last``, or go on with one that was interrupted.
 
         False when there is nowhere to record to.
         """
+        if self._recorder:
+            # The link was lost on the way.
+            await asyncio.to_thread(self._recorder.close)
+            self._recorder = None
         try:
             self._open(first, last, unix_us)
         except SessionError as error:
