@@ -36,6 +36,7 @@ BUILD_LIMITS: dict[str, Limits] = {
     "security_mode": (0, len(layout.SECURITY_MODES) - 1),
     "fusion": (0, 1),
     "battery_percent": (1, 100),
+    "calibrated": (0, 1),
 }
 RADIO_LIMITS: dict[str, Limits] = {"max_mtu": (layout.MTU_MIN, 517), "distance_m": (0, 1000)}
 
@@ -92,6 +93,8 @@ class Scenario:
         seed: int,
         on_truth: Callable[[Truth], None] | None = None,
         on_samples: OnSamples | None = None,
+        *,
+        hand: type[Hand] = Hand,
     ) -> Device:
         """Make the device of this scenario, in its person's hand.
 
@@ -101,9 +104,11 @@ class Scenario:
             Draws person, device and massage.
         on_truth, on_samples : callable, optional
             See `Device`.
+        hand : type of Hand, default Hand
+            Of what kind that person's hand is.
         """
-        hand = Hand(seed, replace(person(self.person, seed), **self.habits), routine=self.routine)
-        return Device(seed, None, self.flaws, on_truth, build=self.build, hand=hand, on_samples=on_samples)
+        held = hand(seed, replace(person(self.person, seed), **self.habits), routine=self.routine)
+        return Device(seed, None, self.flaws, on_truth, build=self.build, hand=held, on_samples=on_samples)
 
 
 def parse_scenario(name: str, text: str, beside: Path = _HERE) -> Scenario:

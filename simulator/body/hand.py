@@ -128,10 +128,14 @@ class Hand:
 
     def visit(self) -> Truth:
         """Go to the next place, roll there, lift off; after the end of a routine rest for 1 s."""
+        return self._truth(self._roam())
+
+    def _roam(self) -> Motion:
+        """Motion of the next visit."""
         order = next(self._orders, None)
         if order is None:
             self.done = True
-            return self.rest(1.0)
+            return at_rest(self._pose, 1.0)
         motions: list[Motion] = []
         before = self._pose
         for motion, begin, end in [self._roller.roll(plan) for plan in self._plans(order)]:
@@ -145,7 +149,7 @@ class Hand:
             motions.append(at_rest(self._pose, pause_s))
         whole = join(motions)
         self._look_around(len(whole.axle_m) / GRID_HZ)
-        return self._truth(whole)
+        return whole
 
     def _follow(self, routine: Routine) -> Iterator[_Order]:
         """Visits of a routine: groups of strokes until a step's count or time is over."""
@@ -203,14 +207,20 @@ class Hand:
             begin_s = self._t0_s + 0.1 * duration_s
             self._head.look(rng.normal(0, habits.turn_deg), begin_s, begin_s + min(rng.uniform(1, 2), 0.8 * duration_s))
 
-    def _truth(self, motion: Motion) -> Truth:
-        """From poses in the face frame to what an ideal sensor would feel in the world."""
+    def _truth(self, motion: Motion, lead: Motion | None = None) -> Truth:
+        """From poses in the face frame to what an ideal sensor would feel in the world.
+
+        The hand comes from the end of ``lead``; by default it was at rest.
+        """
         n = len(motion.axle_m)
         index = np.clip(np.arange(n + 2 * _MARGIN) - _MARGIN, 0, n - 1)
+        axle_m, q_face_body = motion.axle_m[index], motion.q_face_body[index]
+        if lead is not None:
+            axle_m[:_MARGIN], q_face_body[:_MARGIN] = lead.axle_m[-_MARGIN:], lead.q_face_body[-_MARGIN:]
         t = self._t0_s + (np.arange(n + 2 * _MARGIN) - _MARGIN) / GRID_HZ
         head = self._head.orientation(t)
-        world = rotations.multiply(head, motion.q_face_body[index])
-        axle = rotations.rotate(head, motion.axle_m[index] - NECK_M) + self._head.shake_m(t)
+        world = rotations.multiply(head, q_face_body)
+        axle = rotations.rotate(head, axle_m - NECK_M) + self._head.shake_m(t)
         imu = axle - rotations.rotate(world, np.array([0.0, reference.GEOMETRY.lever_y_m, 0.0]))
         keep = slice(_MARGIN, n + _MARGIN)
         roll = self._roll_rad + motion.roll_rad

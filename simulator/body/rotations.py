@@ -63,6 +63,15 @@ def from_axes(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.floa
     return chosen / np.linalg.norm(chosen, axis=1, keepdims=True)
 
 
+def between(begin: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The smallest turn that takes a unit vector (3,) to another one; for opposite ones about any axis across them."""
+    turn = np.concatenate([[1.0 + begin @ end], cross(begin, end)])
+    if turn[0] < 1e-9:
+        aside = cross(begin, np.array([1.0, 0.0, 0.0] if abs(begin[0]) < 0.9 else [0.0, 0.0, 1.0]))
+        turn = np.concatenate([[0.0], aside])
+    return turn / np.linalg.norm(turn)
+
+
 def slerp(begin: NDArray[np.float64], end: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn evenly by the shorter way from ``begin`` to ``end``, (4,), at shares 0 to 1, (n,)."""
     step = multiply(inverse(begin), end)

@@ -47,6 +47,8 @@ class Build:
     fusion: bool = False
     """It computes its orientation itself and offers QUAT."""
     battery_percent: float = 90.0
+    calibrated: bool = True
+    """Its maker calibrated it with weights; else its record is the nominal one."""
 
 
 class Device:
@@ -87,7 +89,8 @@ class Device:
     ) -> None:
         self.build = build or Build()
         self.faults: set[str] = set()
-        self.senses = Senses(seed, hand or Hand(seed, habits), flaws, on_truth, self.faults)
+        self.hand = hand or Hand(seed, habits)
+        self.senses = Senses(seed, self.hand, flaws, on_truth, self.faults)
         self._on_samples = on_samples
         self._n_sessions = 0
         self._rng = rng = np.random.default_rng([seed, 3])
@@ -99,6 +102,8 @@ class Device:
         self._ids = int(rng.integers(1, 2**31))
         self.cell = Battery(self.build.battery_percent)
         self.log = Log()
+        if not self.build.calibrated:
+            self.senses.calibration = reference.CALIBRATION
         self.stored_calibration = self.senses.calibration
         self.on_factory_reset: Callable[[], None] = lambda: None
         """Called when bonds are to be forgotten."""

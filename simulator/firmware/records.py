@@ -36,7 +36,7 @@ def status_record(device: Device) -> bytes:
         "CHARGING": cell.charging,
         "CONTACT": senses.contact,
         "TARED": senses.tared,
-        "CALIBRATED": "CAL_CRC" not in device.faults,
+        "CALIBRATED": bool(senses.calibration.flags & 1),
         "OVERLOAD": senses.overload,
         "LOG_PENDING": bool(device.log.used_b) and not stream.logging,
         "BUTTON_WINDOW": device.button_window,

@@ -94,7 +94,7 @@ FLAW_LIMITS = {
     "zero_walk_n": (0.0, 5.0),
     "zero_n_k": (0.0, 0.5),
     "force_noise_n": (0.0, 5.0),
-    "sensitivity": (0.0, 0.1),
+    "sensitivity": (0.0, 0.3),
     "sensitivity_k": (0.0, 0.01),
     "calibration": (0.0, 0.1),
     "creep": (0.0, 0.2),

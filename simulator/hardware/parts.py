@@ -164,7 +164,7 @@ class LoadCell:
         self._flaws, self._more, self._noise = flaws, more, more.spawn(1)[0]
         self.zero_counts = round(rng.normal(0, flaws.zero_counts))
         self.n_per_count = reference.N_PER_COUNT * (1 + rng.normal(0, flaws.sensitivity))
-        self._head_mass_kg = reference.CALIBRATION.head_mass_kg + rng.normal(0, flaws.head_mass_kg)
+        self.head_mass_kg = reference.CALIBRATION.head_mass_kg + rng.normal(0, flaws.head_mass_kg)
         self._leaks = more.normal(0, flaws.crosstalk, 2)
         self._zero_n_k, self._sensitivity_k = more.normal(0, 1, 2) * (flaws.zero_n_k, flaws.sensitivity_k)
         self._crept_n = 0.0
@@ -178,7 +178,7 @@ class LoadCell:
         walk_n = flaws.zero_walk_n * np.sqrt(len(truth.t_s) / GRID_HZ / 60)
         self._zeros_n = np.array([self._zeros_n[1], self._zeros_n[1] + self._more.normal(0, walk_n)])
         warmer_k = truth.temp_c - reference.CALIBRATION.temp_ref_c
-        weight_n = -self._head_mass_kg * truth.head_acc_m_s2[:, 2]
+        weight_n = -self.head_mass_kg * truth.head_acc_m_s2[:, 2]
         load_n = truth.axial_n + truth.side_n @ self._leaks + weight_n
         load_n = np.clip(load_n, -flaws.stop_n, flaws.stop_n)
         self._shown_n = (load_n + self._creep_n(load_n)) * (

@@ -127,6 +127,16 @@ class Sensors:
         """True reading of the unloaded load cell when the device was new, counts; what a tare has to find."""
         return self._cell.zero_counts
 
+    @property
+    def n_per_count(self) -> float:
+        """True sensitivity of the load cell; what a calibration has to find."""
+        return self._cell.n_per_count
+
+    @property
+    def head_mass_kg(self) -> float:
+        """True mass of the roller's head."""
+        return self._cell.head_mass_kg
+
     def configure(
         self, imu_rate_hz: int | None = None, imu_range: int | None = None, force_rate_hz: int | None = None
     ) -> None:
