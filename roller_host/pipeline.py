@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firmware_protocol import arrays, codec, layout
+from firmware_protocol import arrays, codec, layout, reference
 from firmware_protocol.codec import ProtocolError, VersionError
 from firmware_protocol.zones import PLACES, place_name
 from roller_host.signal.calibration import PATIENCE_S, AlignState, DeviceModel, RawBlock, align_step, hold_step
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from firmware_protocol.arrays import Packet
+    from roller_host.signal.calibration import Samples
     from roller_host.signal.record import Record
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ MOST_WARNINGS = 10
 
 IMU6 = codec.STREAM_ID["IMU6"]
 EVENT = codec.STREAM_ID["EVENT"]
+TEMP = codec.STREAM_ID["TEMP"]
+TEMP_C_PER_COUNT = 0.01
 NEEDED = {name: codec.STREAM_ID[name] for name in ("IMU6", "ROLL", "FORCE_RAW")}
 """Streams that the signal core works on. FORCE stands in for FORCE_RAW; without ROLL strokes have no length."""
 FORCE = codec.STREAM_ID["FORCE"]
@@ -92,7 +95,13 @@ class Pipeline:
 
     def __init__(self, params: SignalParams | None = None) -> None:
         self.params = params or SignalParams()
-        self.model = DeviceModel()
+        self.model = DeviceModel(session_s=self.params.began_s)
+        self.device_calibration: codec.Calibration | None = None
+        """The device's own record, whichever is used; None before it was read."""
+        self.samples: Samples | None = None
+        """What the latest estimates were made of."""
+        self.temp_c: float | None = None
+        """Temperature of the load cell; None before the device told it."""
         self.assumed = {"STREAM_INFO", "CALIBRATION", "GEOMETRY"}
         """Descriptions that the device has not given: the reference device's are used."""
         self.totals = Totals()
@@ -114,6 +123,8 @@ class Pipeline:
         self._boot_id: int | None = None
         self.features = 0
         """Of the device, see ``layout.FEATURES``; 0 until it has said so."""
+        self._device_id = ""
+        self._choose_calibration()
 
     def _restart_timeline(self) -> None:
         self._timebase = TimebaseState()
@@ -165,6 +176,16 @@ class Pipeline:
         self.features = info.features
         if info.boot_id != self._boot_id:
             self._boot_id, self._clock = info.boot_id, ClockState()
+        if (device_id := bytes(info.device_id).hex()) != self._device_id:
+            self._device_id, self.device_calibration = device_id, None
+            self._choose_calibration()
+
+    def _choose_calibration(self) -> None:
+        """Take what the host keeps for this device, unless the device's own is newer."""
+        kept, record = self.params.calibration, self.device_calibration
+        if kept and self._device_id in ("", kept.device_id) and (not record or record.unix_date_s <= kept.since_s):
+            record = kept.record
+        self.model = replace(self.model, calibration=record or reference.CALIBRATION)
 
     def _stream(self, packet: Packet) -> Estimates | None:
         self.totals.packets += 1
@@ -180,6 +201,9 @@ class Pipeline:
             self.totals.late_packets += 1
             self.totals.backfilled += arrived
             return None
+        for block in packet.blocks:
+            if block.stream_id == TEMP and len(block.samples):
+                self.temp_c = block.samples.item(-1) * TEMP_C_PER_COUNT
         blocks = [
             _raw_block(placed.t0_us, block, self._offset_s) for block in packet.blocks if block.stream_id != EVENT
         ]
@@ -197,6 +221,7 @@ class Pipeline:
         samples, self._align = align_step(self.model, self._align, blocks)
         if not len(samples.t_s):
             return _nothing(gaps, stale) if gaps else None
+        self.samples = samples
         estimates, self._signal = signal_step(self.params, self.model, self._signal, samples, self._period_s)
         if gaps:
             estimates = estimates._replace(gaps=gaps, cues=stale + estimates.cues)
@@ -309,7 +334,8 @@ class Pipeline:
             return
         record = self._halves.pop((name, 0)) + self._halves.pop((name, 1))
         if name == "CAL_READ":
-            self.model = replace(self.model, calibration=codec.decode_record("CALIBRATION", record))
+            self.device_calibration = codec.decode_record("CALIBRATION", record)
+            self._choose_calibration()
             self.assumed.discard("CALIBRATION")
         else:
             self.model = replace(self.model, geometry=codec.decode_record("GEOMETRY", record))
@@ -336,6 +362,7 @@ class Pipeline:
             "force_peak_n": totals.force_peak_n if contact else None,
             "rate_hz": self.rate_hz,
             "cues": totals.cues,
+            "calibrated": self.model.calibrated,
             "clock": self._clock_json(),
             "contact_s_by_place": {
                 place_name(*place): seconds for place, seconds in sorted(totals.contact_s_by_place.items())

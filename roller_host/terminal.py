@@ -98,6 +98,13 @@ def finish(result: dict[str, Any], error: Exception | None, code: int, *, as_jso
         if result["missing_streams"] != ["ROLL"]:
             lacking = "there is no force and no stroke to show"
         sys.stderr.write(f"roller-host: the roller sends no {missing}, so {lacking}\n")
+    if result.get("packets") and result.get("calibrated") is False:
+        sys.stderr.write(
+            "roller-host: the roller's force is uncalibrated: its newtons may be off by a fifth. Weigh it: "
+            "roller-host calibrate force\n"
+        )
+    elif result.get("calibration_hint"):
+        sys.stderr.write(f"roller-host: {result['calibration_hint']}\n")
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
     elif result.get("packets"):

@@ -11,7 +11,7 @@ from roller_host.link.bookmark import Bookmark
 from roller_host.link.connection import LinkTimes
 from roller_host.link.errands import Errands
 from roller_host.link.visit import visit
-from roller_host.sessions import rollers
+from roller_host.sessions import calibrations, rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.shelf import Settings, Shelf
 from roller_host.signal.core import SignalParams
@@ -69,9 +69,16 @@ class _Log:
 
     def __init__(self, radio: str, on_log: Callable[[int, int], None]) -> None:
         self._settings, self._bookmark = Settings(), Bookmark()
-        self._meta = provenance(radio, SignalParams())
-        self.shelf = Shelf(lambda: {**self._meta, "device_id": self._bookmark.device_id.hex()}, self._settings, on_log)
+        self._radio = radio
+        self.shelf = Shelf(self._meta, self._settings, on_log)
         self._errands: Errands | None = None
+
+    def _meta(self) -> dict[str, str]:
+        device_id = self._bookmark.device_id.hex()
+        return {
+            **provenance(self._radio, SignalParams(calibration=calibrations.kept(device_id))),
+            "device_id": device_id,
+        }
 
     def take(self, record: Record) -> None:
         self._settings.keep(record)

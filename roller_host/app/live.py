@@ -8,11 +8,12 @@ import gc
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from firmware_protocol.codec import VersionError
+from firmware_protocol import codec
+from firmware_protocol.codec import ProtocolError, VersionError
 from roller_host.app.outputs import CueOutputs
 from roller_host.app.past import Past
 from roller_host.app.provenance import provenance
@@ -22,7 +23,7 @@ from roller_host.link.client import LinkSession
 from roller_host.link.connection import LinkTimes
 from roller_host.link.states import LinkError, LinkPhase, LinkState
 from roller_host.pipeline import Pipeline
-from roller_host.sessions import rollers
+from roller_host.sessions import calibrations, rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import already_there, reserve
 from roller_host.sessions.shelf import Settings, Shelf
@@ -116,6 +117,8 @@ class LiveRun:
         self._begin_s = time.perf_counter()
         self._offset_s = 0.0
         self._streaming = asyncio.Event()
+        self._known = False
+        """Which roller this is; parameters are complete then."""
         self._failure: SessionError | None = None
         """Why there is nothing to record to any more."""
 
@@ -205,11 +208,20 @@ class LiveRun:
     def summary(self) -> dict[str, object]:
         """Numbers of the session, and where it is recorded."""
         fetched = [str(path) for path in self._shelf.finished] if self._shelf else []
+        hint = self._calibration_hint()
         return {
             **self.pipeline.summary(),
             "recording": str(self.recorder.path) if self.recorder else None,
             **({"roller_recordings": fetched} if fetched else {}),
+            **({"calibration_hint": hint} if hint else {}),
         }
+
+    def _calibration_hint(self) -> str:
+        """Why the load cell should be calibrated again, with what to do; empty when it need not be."""
+        pipeline, entry = self.pipeline, calibrations.in_use(self.bookmark.device_id.hex())
+        if entry is None or pipeline.model.calibration != entry.made.calibration:
+            return ""
+        return calibrations.expiry(entry.made, datetime.now().astimezone(), pipeline.temp_c)
 
     def mute(self, on: bool) -> None:
         """Play nothing but the stop signal, or everything again; may be called from any thread."""
@@ -234,6 +246,7 @@ class LiveRun:
         if not past.bookmark.session_id:
             raise SessionError(f"{path} holds no session that could be gone on with. Begin a new session")
         self.pipeline, self.bookmark, self._settings = past.pipeline, past.bookmark, past.settings
+        self._known = True
         self._offset_s = elapsed_s(past.began, past.last_s)
         self.recorder = Recorder(path, None, self._note_problem)
         self.recorder.act(self._offset_s, "resumed", f"after {self._offset_s - past.last_s:.1f} s")
@@ -241,6 +254,8 @@ class LiveRun:
     # --- While it streams -------------------------------------------------------------------------------------------
 
     def _take(self, record: Record) -> None:
+        if not self._known and record.source == "INFO":
+            self._meet(record)
         if self.recorder is None and self._options.recorded:
             self.recorder = self._open_recorder()
         if self.recorder:
@@ -252,6 +267,14 @@ class LiveRun:
             if estimates:
                 self.outputs.take(estimates, self.pipeline.params)
                 self._on_estimates(estimates)
+
+    def _meet(self, record: Record) -> None:
+        """Complete the parameters by what is kept for the roller that this is."""
+        self._known = True
+        with suppress(ProtocolError):
+            device_id = bytes(codec.decode_record("INFO", record.payload).device_id).hex()
+            calibration, began_s = calibrations.kept(device_id), int(time.time())
+            self.pipeline = Pipeline(replace(self.pipeline.params, calibration=calibration, began_s=began_s))
 
     def _take_control(self, control: Control) -> None:
         self.control = control

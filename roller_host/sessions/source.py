@@ -7,10 +7,12 @@ import json
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from firmware_protocol import codec
 from firmware_protocol.routine import parse_routine
 from roller_host.sessions.capture import read_capture
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.store import Recording, open_recording
+from roller_host.signal.calibration import KeptCalibration
 from roller_host.signal.comfort import Band
 from roller_host.signal.core import SignalParams
 from roller_host.signal.sequence import GuidedPlace, guided
@@ -29,7 +31,16 @@ def params_json(params: SignalParams) -> str:
     """Parameters as JSON, for a recording to remember."""
     bands = [[*place, *band] for place, band in params.bands.items()]
     parts = {name: asdict(getattr(params, name)) for name in _PARTS}
-    return json.dumps({**parts, "bands": bands, "routine": [list(step) for step in params.routine]})
+    kept = params.calibration and [list(params.calibration.record), *params.calibration[1:]]
+    return json.dumps(
+        {
+            **parts,
+            "bands": bands,
+            "routine": [list(step) for step in params.routine],
+            "calibration": kept,
+            "began_s": params.began_s,
+        }
+    )
 
 
 def params_from_json(text: str) -> SignalParams:
@@ -46,11 +57,20 @@ def params_from_json(text: str) -> SignalParams:
             **{name: _restored(getattr(SignalParams(), name), parts[name]) for name in _PARTS},
             bands={(zone, side): Band(*thresholds) for zone, side, *thresholds in parts["bands"]},
             routine=tuple(GuidedPlace(*step) for step in parts["routine"]),
+            calibration=_kept(parts.get("calibration")),
+            began_s=parts.get("began_s", 0),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SessionError(
             f"the parameters in the recording are not understood ({error}): use the version that made it"
         ) from error
+
+
+def _kept(stored: Any) -> KeptCalibration | None:
+    if stored is None:
+        return None
+    record, device_id, since_s = stored
+    return KeptCalibration(codec.Calibration(*record), str(device_id), int(since_s))
 
 
 def _restored(default: Any, value: Any) -> Any:

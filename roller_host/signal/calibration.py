@@ -29,6 +29,16 @@ FORCE_N_PER_COUNT = 1e-3
 _I24_MAX = 2**23 - 1
 
 
+class KeptCalibration(NamedTuple):
+    """A calibration that the host keeps; used instead of the device's own, unless that is of a later date."""
+
+    record: codec.Calibration
+    device_id: str
+    """Of which roller, 16 hexadecimal digits."""
+    since_s: int
+    """When it was taken into use, s since 1970."""
+
+
 @dataclass(frozen=True)
 class DeviceModel:
     """What is known about the device: its records and scales. Defaults are those of the reference device."""
@@ -40,6 +50,13 @@ class DeviceModel:
     roll_rad_per_count: float = reference.ROLL_RAD_PER_COUNT
     streams: frozenset[int] = frozenset({IMU6, ROLL, FORCE_RAW})
     """Ids of the streams that it sends. Samples wait for those named here and for no others."""
+    session_s: int = 0
+    """Time of day at which the session began, s since 1970; 0 when not known."""
+
+    @property
+    def calibrated(self) -> bool:
+        """Its load cell was calibrated with weights: newtons mean something."""
+        return bool(self.calibration.flags & 1)
 
     @property
     def has_encoder(self) -> bool:

@@ -36,7 +36,7 @@ from roller_host.signal.zones import after_gap as zones_after_gap
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from roller_host.signal.calibration import DeviceModel, Samples
+    from roller_host.signal.calibration import DeviceModel, KeptCalibration, Samples
     from roller_host.signal.sequence import GuidedPlace
 
 
@@ -54,6 +54,10 @@ class SignalParams:
     """Personal thresholds by (zone, side); places without one use the starting points."""
     routine: tuple[GuidedPlace, ...] = ()
     """Routine that the person has been asked to follow, as `sequence.guided` makes it; empty: free-hand."""
+    calibration: KeptCalibration | None = None
+    """What the host keeps for the device of this session, if anything."""
+    began_s: int = 0
+    """Time of day at which the session began, s since 1970: tells how old the calibration is; 0 when not known."""
 
 
 class SignalState(NamedTuple):

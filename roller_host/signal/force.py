@@ -26,6 +26,7 @@ UNKNOWN_ZERO_N = 0.5
 PEAK_S = 0.05
 """A peak of the force is one that is held for this long, s."""
 _I16_MAX = 2**15 - 1
+_YEAR_S = 365.25 * 86400
 _WARMING_K = 10.0
 """The head warms by about this much on the skin, K."""
 
@@ -77,10 +78,12 @@ class ForceParams:
     """and of what it drifts afterwards, N, after a minute; grows with the square root of time."""
     rattle_sigma_n: float = 0.012
     """What the skin's rattling leaves in the load of the head, standard deviation, N."""
-    sensitivity_sigma: float = 0.007
-    """Relative uncertainty of a sensitivity found with weights, and of creep."""
-    nominal_sigma: float = 0.05
-    """The same for one that is only nominal."""
+    sensitivity_sigma: float = 0.006
+    """Relative uncertainty of a sensitivity found with weights: of the weights, of creep and hysteresis."""
+    ageing_sigma: float = 0.003
+    """The same of what it changes in a year, ours; a calibration without a date counts as one year old."""
+    nominal_sigma: float = 0.1
+    """The same of a sensitivity that is only nominal: cells and amplifiers differ by up to a fifth."""
 
 
 class Air(NamedTuple):
@@ -217,6 +220,28 @@ def force_step(
     )
 
 
+def sensitivity_sigma(params: ForceParams, model: DeviceModel) -> float:
+    """Relative standard uncertainty of the sensitivity: weights and creep, residuals of the calibration, and its age.
+
+    The largest residual bounds an even distribution, so that its standard uncertainty is that over the root of 3
+    (JCGM 100:2008, 4.3.7); as a share it is taken of half of the range. Independent shares add up squared (5.1.2).
+
+    Parameters
+    ----------
+    params : ForceParams
+        Tuning.
+    model : DeviceModel
+        Its calibration, and the date of the session.
+    """
+    record = model.calibration
+    if not model.calibrated:
+        return params.nominal_sigma
+    residuals = record.max_error_n / math.sqrt(3.0) / (0.5 * model.range_n)
+    dated = record.unix_date_s and model.session_s
+    years = max(model.session_s - record.unix_date_s, 0) / _YEAR_S if dated else 1.0
+    return math.hypot(params.sensitivity_sigma, residuals, params.ageing_sigma * years)
+
+
 def peak_n(t_s: NDArray[np.float64], force_n: NDArray[np.float64]) -> float:
     """Largest force that was held: the largest mean over `PEAK_S`, N.
 
@@ -313,10 +338,8 @@ def _variance(
     The variance of the zero, ``since_s`` ago (NaN before it was found) seen, and sensitivity, pitch of the handle, and
     ``lag_n``, what the low-pass has not followed yet.
     """
-    record = model.calibration
-    sensitivity = params.sensitivity_sigma if record.flags & 1 else params.nominal_sigma
-    warming = record.tempco_ppm_k * 1e-6 * _WARMING_K
-    share = sensitivity**2 + warming**2 + params.pitch_sigma**2
+    warming = model.calibration.tempco_ppm_k * 1e-6 * _WARMING_K
+    share = sensitivity_sigma(params, model) ** 2 + warming**2 + params.pitch_sigma**2
     variance = params.zero_sigma_n**2 + (params.drift_n**2 / 60.0) * since_s
     if math.isnan(since_s.item(0)):
         np.copyto(variance, 0.0, where=np.isnan(since_s))

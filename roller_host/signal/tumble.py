@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from firmware_protocol import codec
     from roller_host.signal.calibration import DeviceModel, Samples
 
-_IDENTIFIED = 2
+TUMBLED = 2
 """Bit of the flags of CALIBRATION: head mass and force axis were identified by a tumble."""
 _AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
@@ -128,7 +128,7 @@ def calibrated(record: codec.Calibration, tumble: Tumble) -> codec.Calibration:
     """
     axis_x, axis_y, axis_z = tumble.axis
     return record._replace(
-        flags=record.flags | _IDENTIFIED,
+        flags=record.flags | TUMBLED,
         zero_counts=record.zero_counts + round(tumble.zero_n / record.n_per_count),
         head_mass_kg=tumble.head_mass_kg,
         axis_x=axis_x,
