@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
+    from roller_host.app.live import Options
+
     _Add = Callable[[str, str], argparse.ArgumentParser]
     """Adds a command by its name and what it does."""
 
@@ -181,6 +183,29 @@ def _add_file_commands(add: _Add) -> None:
     _add_json(analyse)
 
 
+def _add_calibration(add: _Add) -> None:
+    calibrate = add("calibrate", "make force trustworthy: weigh the load cell; list and undo calibrations")
+    kinds = calibrate.add_subparsers(dest="kind", required=True, metavar="WHAT")
+
+    def add_kind(name: str, text: str) -> argparse.ArgumentParser:
+        return kinds.add_parser(name, help=text, description=text, epilog=_EXIT_CODES)
+
+    force = add_kind("force", "counts to newtons: hold still, turn about, hang known weights")
+    _add_radio(force, "native")
+    force.add_argument(
+        "--weights", metavar="KG,KG,...", help="masses in kg, hung one after the other (default: asked for)"
+    )
+    force.add_argument("--scale", action="store_true", help="press the roller on a scale that shows these masses")
+    force.add_argument("--write", action="store_true", help="store it in the roller too: press its button when asked")
+    listing = add_kind("list", "calibrations made so far, and which is in use")
+    undo = add_kind("undo", "go back to an earlier calibration")
+    undo.add_argument("--to", type=int, metavar="NUMBER", help="as in the list (default: the one before)")
+    for kind in (force, listing, undo):
+        kind.add_argument("--device", metavar="NAME", help=_DEVICE_HELP)
+        _add_json(kind)
+    _add_passkey(force)
+
+
 def _add_window_and_doctor(add: _Add) -> None:
     dashboard = add("dashboard", "open the dashboard")
     _add_radio(dashboard, "native")
@@ -208,7 +233,8 @@ def build_parser() -> argparse.ArgumentParser:
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, epilog=_EXIT_CODES)
 
-    for commands_of_a_kind in (_add_live_commands, _add_roller_commands, _add_file_commands, _add_window_and_doctor):
+    kinds = _add_live_commands, _add_roller_commands, _add_calibration, _add_file_commands, _add_window_and_doctor
+    for commands_of_a_kind in kinds:
         commands_of_a_kind(add)
     return parser
 
@@ -255,11 +281,21 @@ def _run(arguments: argparse.Namespace, commands: ModuleType) -> int:
         "rollers": lambda: commands.run_rollers(options, arguments.rename, arguments.forget, arguments.radio),
         "identify": lambda: commands.run_identify(options),
         "fetch": lambda: commands.run_fetch(options),
+        "calibrate": lambda: _calibrate(arguments, commands, options),
     }
     if windowed:
         return commands.run_dashboard(options)
     act = acts.get(arguments.command)
     return act() if act else commands.run_headless(options, devices)
+
+
+def _calibrate(arguments: argparse.Namespace, commands: ModuleType, options: Options) -> int:
+    if arguments.kind == "list":
+        return commands.run_calibrations(options)
+    if arguments.kind == "undo":
+        return commands.run_undo_calibration(options, arguments.to)
+    task = commands.ForceTask(arguments.weights, arguments.scale, arguments.write)
+    return commands.run_calibrate_force(options, task)
 
 
 if __name__ == "__main__":

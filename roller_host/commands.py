@@ -13,6 +13,7 @@ from firmware_protocol.codec import ProtocolError
 from roller_host.analysis import analyse
 from roller_host.app.live import Options
 from roller_host.app.world import DEMO, is_demo
+from roller_host.calibrate_commands import ForceTask, run_calibrate_force, run_calibrations, run_undo_calibration
 from roller_host.cues.speaker import is_installed
 from roller_host.cues.words import ALERTS, cue_json, explain
 from roller_host.export import check_folder, export, summarise
@@ -35,9 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEMO",
+    "ForceTask",
     "Options",
     "quiet_libraries",
     "run_analyse",
+    "run_calibrate_force",
+    "run_calibrations",
     "run_dashboard",
     "run_explain",
     "run_fetch",
@@ -46,6 +50,7 @@ __all__ = [
     "run_replay",
     "run_rollers",
     "run_scan",
+    "run_undo_calibration",
 ]
 
 

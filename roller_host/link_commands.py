@@ -46,7 +46,7 @@ def run_headless(options: Options, devices: Sequence[str] = ()) -> int:
 
     async def together() -> None:
         stop = asyncio.Event()
-        with _stopping_on_signals(stop):
+        with stopping_on_signals(stop):
             await asyncio.gather(*(run.hold(stop) for run in runs))
 
     asyncio.run(together())
@@ -169,7 +169,7 @@ def _mention_unfinished(options: Options) -> None:
 
 
 @contextmanager
-def _stopping_on_signals(stop: asyncio.Event) -> Generator[None]:
+def stopping_on_signals(stop: asyncio.Event) -> Generator[None]:
     """Let SIGINT and SIGTERM set ``stop``, for as long as the loop runs."""
     loop = asyncio.get_running_loop()
     # loop.add_signal_handler does not exist on Windows.

@@ -4,7 +4,9 @@
 import asyncio
 import math
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hosted import Altered, roller
 
@@ -13,11 +15,13 @@ from firmware_protocol.zones import PLACES
 from roller_host.app import motor
 from roller_host.app.live import LiveRun, Options
 from roller_host.app.motor import Motor
-from roller_host.cues.haptics import ABOVE, OFF, PATTERNS, SAME_MN, SLOTS, Rule, missing, rules
+from roller_host.app.outputs import CueOutputs
+from roller_host.cues.haptics import ABOVE, OFF, PATTERNS, SAME_MN, SILENT, SLOTS, Rule, missing, rules
 from roller_host.link.refusals import RequestError
 from roller_host.link.states import LinkLostError
 from roller_host.signal.comfort import STARTING_BANDS, Band
 from roller_host.signal.core import SignalParams
+from roller_host.signal.estimates import Estimates
 from roller_host.signal.force import pitch_gain
 from simulator.firmware.device import Device
 
@@ -303,3 +307,17 @@ def test_a_refusal_ends_no_session():
 
     (problem,) = asyncio.run(_streaming(check, Altered({("HAPTIC_RULE",): "BAD_STATE"})))
     assert problem.startswith("The roller does not warn by itself. The roller refused HAPTIC_RULE: BAD_STATE")
+
+
+def test_a_roller_that_is_weighed_does_not_warn_of_its_loads():
+    wanted, none = [], np.zeros(0)
+    outputs = CueOutputs(sound=False, muted=False, haptics=True)
+    outputs._motor = SimpleNamespace(want=wanted.append)
+    for weighed in (False, True, True, False):
+        if weighed:
+            outputs.hold_back()
+        outputs.take(Estimates(none, none, none, none > 0, none, none, (), (), "", "", zero_n=0.0), PARAMS)
+    on_face = rules(PARAMS, NOWHERE, 0.0)
+    assert wanted == [on_face, SILENT, SILENT, on_face]
+    assert {rule.slot for rule in SILENT} == set(SLOTS.values())
+    assert {rule.compare for rule in SILENT} == {OFF}

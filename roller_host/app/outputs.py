@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from firmware_protocol import codec, layout
 from roller_host.app.motor import Motor
-from roller_host.cues.haptics import rules
+from roller_host.cues.haptics import SILENT, rules
 from roller_host.cues.moving import Shares
 from roller_host.cues.sound import Heard
 from roller_host.cues.speaker import Speaker, open_stream
@@ -52,6 +52,7 @@ class CueOutputs:
         self.haptics = haptics
         """Whether the roller warns of limits; may change at any time."""
         self._muted = muted
+        self._held_back = False
         self._shares: Shares | None = None
         self._motor: Motor | None = None
         self._sound, self._open_device = sound, open_device
@@ -98,8 +99,13 @@ class CueOutputs:
             self._motor.want(rules(params, ("", ""), 0.0, limits=self.haptics))
         self._motor.connect(control)
 
+    def hold_back(self) -> None:
+        """Warn of nothing at the next estimates: what presses on the roller is a known load, and no face."""
+        self._held_back = True
+
     def take(self, estimates: Estimates, params: SignalParams) -> None:
         """Follow what was estimated."""
+        held_back, self._held_back = self._held_back, False
         place = estimates.zone, estimates.side
         if self._shares is None:
             self._shares = Shares(params.routine)
@@ -108,9 +114,12 @@ class CueOutputs:
             self._speaker = self._speaker or Speaker(_tell, self._open_device)
             band = band_of(params.bands, *place)
             force_n = estimates.force_n.item(-1) if len(estimates.force_n) else 0.0
-            self._speaker.heard = Heard(_told(estimates), force_n, band, self.n_moves, self._muted)
+            self._speaker.heard = Heard(
+                Comfort.NO_CONTACT if held_back else _told(estimates), force_n, band, self.n_moves, self._muted
+            )
         if self._motor:
-            self._motor.want(rules(params, place, estimates.zero_n, limits=self.haptics))
+            on_face = rules(params, place, estimates.zero_n, limits=self.haptics)
+            self._motor.want(SILENT if held_back else on_face)
 
     async def close(self) -> None:
         """Fall silent; the roller keeps its rules."""

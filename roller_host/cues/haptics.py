@@ -55,6 +55,10 @@ class Rule(NamedTuple):
         )
 
 
+SILENT: Final = tuple(Rule(code, OFF) for code in SLOTS.values())
+"""Rules of a roller that is weighed, and touches no face."""
+
+
 def rules(params: SignalParams, place: tuple[str, str], zero_n: float, *, limits: bool = True) -> tuple[Rule, ...]:
     """Rules that belong on the roller now, the most important first.
 
