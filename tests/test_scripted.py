@@ -113,3 +113,16 @@ def test_home_forgets_the_order():
     assert told.of("axial_n", 0.1).max() == 0
     told.pass_time(8)
     assert told.of("contact").any()
+
+
+def test_a_rest_that_is_asked_for_in_the_middle_of_another_is_as_long_as_asked():
+    hand = ScriptedHand(101)
+    hand.rest(0.5)
+    hand.rest(2.5)
+    parts = []
+    while not parts or parts[-1].force_n.max() == 0:
+        parts.append(hand.visit())
+    still_s = sum(len(part.t_s) for part in parts) / GRID_HZ
+    assert still_s > 2.4
+    first = np.concatenate([part.gyro_rad_s for part in parts])[: round(2.3 * GRID_HZ)]
+    assert np.abs(first).max() < 0.3

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from roller_host.guide.step import Assistant, Order
     from roller_host.link.radio import Radio
     from simulator.bluetooth.peripheral import Peripheral
-    from simulator.body.scripted import ScriptedHand
+    from simulator.body.pressing import PressingHand
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ async def _open_demo(
     try:
         from simulator.bluetooth.air import Air, AirController  # noqa: PLC0415 - only for the demo, and heavy
         from simulator.bluetooth.peripheral import monotonic_us, open_peripheral  # noqa: PLC0415
-        from simulator.body.scripted import ScriptedHand  # noqa: PLC0415
+        from simulator.body.pressing import PressingHand  # noqa: PLC0415
         from simulator.firmware.device import Device  # noqa: PLC0415
         from simulator.generate import record_alone  # noqa: PLC0415
         from simulator.live import Rollers  # noqa: PLC0415
@@ -102,7 +102,7 @@ async def _open_demo(
         plan = load_scenario(name) if name else None
     except ScenarioError as error:
         raise BadRadioError(f"There is no such demo: {error}.") from error
-    device = plan.device(seed, hand=ScriptedHand) if plan else Device(seed, hand=ScriptedHand(seed))
+    device = plan.device(seed, hand=PressingHand) if plan else Device(seed, hand=PressingHand(seed))
     # The shortest connection interval that there is: nobody waits for the demo to connect.
     air = Air(interval_s=7.5e-3)
     antenna = plan.radio if plan else Antenna()
@@ -135,8 +135,8 @@ class _Hands:
         self._roller = roller
 
     @property
-    def _hand(self) -> ScriptedHand:
-        return cast("ScriptedHand", self._roller.device.hand)
+    def _hand(self) -> PressingHand:
+        return cast("PressingHand", self._roller.device.hand)
 
     def obey(self, order: Order) -> None:
         match order.task:
@@ -147,9 +147,9 @@ class _Hands:
             case Task.LOAD:
                 self._hand.hang(order.mass_kg)
             case Task.BUTTON:
-                self._roller.device.press(0.2, self._roller.now_us())
+                self._hand.tap(self._roller.device.senses.life_at(self._roller.now_us()))
             case Task.RAMP:
-                pass
+                self._hand.press(order.zone, order.side, order.rate_n_s)
 
     def release(self) -> None:
         self._hand.release()

@@ -126,6 +126,10 @@ class Hand:
         before, self._pose = self._pose, self._start
         return self._truth(through_air(before, self._start, 1.0))
 
+    def presses(self, until_s: float) -> list[float]:  # noqa: ARG002 - for hands that press it
+        """When the button on the roller was pressed, up to a time and not told yet, s."""
+        return []
+
     def visit(self) -> Truth:
         """Go to the next place, roll there, lift off; after the end of a routine rest for 1 s."""
         return self._truth(self._roam())

@@ -93,6 +93,8 @@ class ScriptedHand(Hand):
         super().__init__(seed, habits, visits, routine=routine)
         self.slips = slips or Slips()
         self._whims = np.random.default_rng([seed, 1, 2])
+        self._rest_until_s = 0.0
+        """Until then the hand holds still before it goes on with the massage."""
         self._plan: Callable[[], Deed] | None = None
         """Gives the next deed of the order; None: there is no order."""
         self._deed = Deed(at_rest(self._pose, STRETCH / GRID_HZ))
@@ -128,7 +130,9 @@ class ScriptedHand(Hand):
     # --- What the device asks for -----------------------------------------------------------------------------------
 
     def rest(self, duration_s: float) -> Truth:
-        """Hold the roller still where it is, unless an order says something else; a stretch of it."""
+        """Hold the roller still for so long from now on, unless an order says something else; a stretch of it."""
+        n_left = len(self._truth_of_deed.t_s) - self._row
+        self._rest_until_s = self._t0_s - n_left / GRID_HZ + duration_s
         return self._next(lambda: at_rest(self._pose, duration_s))
 
     def visit(self) -> Truth:
@@ -148,7 +152,8 @@ class ScriptedHand(Hand):
         """The next stretch of what is under way, or else of what the order asks for, or else of something else."""
         if self._row == len(self._truth_of_deed.t_s):
             if self._plan is None:
-                self._begin(Deed(otherwise()))
+                left_s = self._rest_until_s - self._t0_s
+                self._begin(Deed(at_rest(self._pose, left_s) if left_s * GRID_HZ >= 2 else otherwise()))
             else:
                 self._begin(self._plan())
                 self._pose = _end_of(self._deed.motion)

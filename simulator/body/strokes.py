@@ -105,7 +105,7 @@ class Roller:
         slip = np.repeat(rng.normal(0, habits.slip, n_strokes), counts)
         skews = plan.skew_deg + rng.normal(0, habits.skew_stroke_deg, n_strokes)
         skew = np.radians(gaussian_filter1d(np.repeat(skews, counts), 0.06 * GRID_HZ, mode="nearest"))
-        wander = habits.wander_deg * _noise(rng, len(xi), 0.3) * _edges(len(xi), 100)
+        wander = habits.wander_deg * smooth_noise(rng, len(xi), 0.3) * _edges(len(xi), 100)
         pitch = np.radians(plan.pitch_deg + plan.rocking_deg * xi / ROCKING_REACH_M + wander)
         gain = rolled_share(xi, spans, habits.stretch_m)
         return self._on_skin(plan, xi, skew, pitch, (1 - slip) * gain, gain, spans)
@@ -196,7 +196,7 @@ class Roller:
     def _force(self, mean_n: float, n: int) -> NDArray[np.float64]:
         """Force over one run: rises after touch-down, wanders, falls before lift-off."""
         rng = self.rng
-        wander = 1 + self.habits.force_wander * _noise(rng, n, 0.15) + 0.02 * _noise(rng, n, 0.018)
+        wander = 1 + self.habits.force_wander * smooth_noise(rng, n, 0.15) + 0.02 * smooth_noise(rng, n, 0.018)
         ramp = _edges(n, round(rng.uniform(0.06, 0.14) * GRID_HZ))
         return np.maximum(mean_n * wander * ramp, 0.0)
 
@@ -255,7 +255,7 @@ def _edges(n: int, n_edge: int) -> NDArray[np.float64]:
     return window
 
 
-def _noise(rng: np.random.Generator, n: int, tau_s: float) -> NDArray[np.float64]:
+def smooth_noise(rng: np.random.Generator, n: int, tau_s: float) -> NDArray[np.float64]:
     """Smooth noise of unit standard deviation: white noise through a Gaussian of ``tau_s``."""
     sigma = tau_s * GRID_HZ
     pad = int(4 * sigma)

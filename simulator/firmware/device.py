@@ -90,6 +90,7 @@ class Device:
         self.build = build or Build()
         self.faults: set[str] = set()
         self.hand = hand or Hand(seed, habits)
+        """Who holds it."""
         self.senses = Senses(seed, self.hand, flaws, on_truth, self.faults)
         self._on_samples = on_samples
         self._n_sessions = 0
@@ -296,6 +297,8 @@ class Device:
         if not self.on_air:
             return []
         live = self.stream.flush(now_us, self.mtu, self.faults, connected=self.linked)
+        if self.senses.take_press():
+            self._button_until_us = now_us + layout.BUTTON_WINDOW_S * 1_000_000
         return live + self.stream.resend(now_us, len(live), room) if self._hears else []
 
     def _elapse(self, now_us: int) -> None:
@@ -341,8 +344,7 @@ class Device:
         if not self.on_air:
             return
         self._button_until_us = now_us + layout.BUTTON_WINDOW_S * 1_000_000
-        self.senses.note("BUTTON", 1)
-        self.senses.note("BUTTON", 0)
+        self.senses.press(self.senses.life_at(now_us))
         self._idle_us = now_us
         if self.stream.logging:
             self.halt(now_us)

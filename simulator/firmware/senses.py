@@ -73,6 +73,7 @@ class Senses:
         self.tared = self.contact = self.overload = False
         self.events: deque[tuple[float, tuple[int, int, int]]] = deque(maxlen=64)
         """What happened and is not told yet; the oldest give way."""
+        self._pressed = False
         self._clipped = 0
         self.temp_c = 29.0
         self.life_s = 0.0
@@ -150,11 +151,33 @@ class Senses:
                 self.sensors.haptic(self.life_s - step_s, self.life_s, strength)
             parts.append(self.sensors.read(self.life_s))
             self._notice(parts[-1], connected=connected)
+            for press_s in self._hand.presses(self.life_s):
+                self.press(press_s)
+                self._pressed = True
         return parts[0] if len(parts) == 1 else Readings(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def note(self, code: str, arg: int = 0, value: int = 0) -> None:
         """Remember an event that happens now."""
         self.events.append((self.life_s, (codec.EVENT_CODE[code], arg, value)))
+
+    def life_at(self, now_us: int) -> float:
+        """Time of the hand at a time of the driver's clock, s; the last that was measured while nothing measures."""
+        return max((now_us - self._zero_us) * 1e-6, self.life_s) if self._massaging else self.life_s
+
+    def press(self, t_s: float) -> None:
+        """Notice the button, pressed at a time of the hand."""
+        self.events += [(t_s, (codec.EVENT_CODE["BUTTON"], pressed, 0)) for pressed in (1, 0)]
+
+    def take_press(self) -> bool:
+        """Whether the hand has pressed the button since this was asked last."""
+        pressed, self._pressed = self._pressed, False
+        return pressed
+
+    def take_events(self) -> list[tuple[float, tuple[int, int, int]]]:
+        """What happened up to the last reading and is not told yet."""
+        due = [event for event in self.events if event[0] <= self.life_s]
+        self.events = deque((event for event in self.events if event[0] > self.life_s), maxlen=64)
+        return due
 
     def take_flags(self, begin_s: float, end_s: float) -> int:
         """Packet flags of a span of time; what clipped is told once."""

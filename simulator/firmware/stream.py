@@ -203,9 +203,11 @@ class Stream:
             Stretch(STREAM_ID["FORCE_RAW"], force_s, force, force_us),
             Stretch(STREAM_ID["QUAT"], imu_s, readings.quat, imu_us),
             Stretch(STREAM_ID["TEMP"], readings.temp_s, readings.temp[:, np.newaxis], 1_000_000),
-            *(Stretch(STREAM_ID["EVENT"], np.array([t_s]), np.array([sample]), 0) for t_s, sample in senses.events),
+            *(
+                Stretch(STREAM_ID["EVENT"], np.array([t_s]), np.array([sample]), 0)
+                for t_s, sample in senses.take_events()
+            ),
         ]
-        senses.events.clear()
         if self._mask >> STREAM_ID["FORCE"] & 1:
             mn = np.rint((force - senses.zero_counts) * (senses.calibration.n_per_count * 1000))
             found.append(Stretch(STREAM_ID["FORCE"], force_s, np.clip(mn, -32768, 32767).astype(np.int32), force_us))
