@@ -30,7 +30,7 @@ from roller_host.signal.core import SignalParams, SignalState, after_gap, signal
 from roller_host.signal.estimates import Estimates, Gap, Stroke
 from roller_host.signal.ledger import Ledger
 from roller_host.signal.stroke_list import StrokeList
-from roller_host.signal.timebase import TimebaseState, timebase_step
+from roller_host.signal.timebase import TimebaseState, session_us_near, timebase_step
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -49,6 +49,7 @@ IMU6 = codec.STREAM_ID["IMU6"]
 EVENT = codec.STREAM_ID["EVENT"]
 TEMP = codec.STREAM_ID["TEMP"]
 TEMP_C_PER_COUNT = 0.01
+_BUTTON = codec.EVENT_CODE["BUTTON"]
 NEEDED = {name: codec.STREAM_ID[name] for name in ("IMU6", "ROLL", "FORCE_RAW")}
 """Streams that the signal core works on. FORCE stands in for FORCE_RAW; without ROLL strokes have no length."""
 FORCE = codec.STREAM_ID["FORCE"]
@@ -82,6 +83,8 @@ class Totals:
     strokes: StrokeList = field(default_factory=StrokeList)
     cues: int = 0
     contact_s_by_place: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
+    dose_n_s_by_place: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
+    """Integral of the force over contact time, N s."""
 
 
 class Pipeline:
@@ -134,6 +137,7 @@ class Pipeline:
         self._last_imu_s: float | None = None
         self._begin_s: float | None = None
         self._seen_s: dict[int, float] = {}
+        self._presses_s: tuple[float, ...] = ()
 
     def feed(self, record: Record) -> Estimates | None:
         """Take in the next record, in order of arrival.
@@ -207,6 +211,7 @@ class Pipeline:
         blocks = [
             _raw_block(placed.t0_us, block, self._offset_s) for block in packet.blocks if block.stream_id != EVENT
         ]
+        self._presses_s += _presses(placed.t0_us, packet, self._offset_s)
         gaps: tuple[Gap, ...] = ()
         stale: tuple[Cue, ...] = ()
         if placed.gap:
@@ -225,6 +230,8 @@ class Pipeline:
         estimates, self._signal = signal_step(self.params, self.model, self._signal, samples, self._period_s)
         if gaps:
             estimates = estimates._replace(gaps=gaps, cues=stale + estimates.cues)
+        if self._presses_s:
+            estimates, self._presses_s = estimates._replace(presses_s=self._presses_s), ()
         self._add_up(estimates)
         return estimates
 
@@ -281,6 +288,7 @@ class Pipeline:
             return
         touching = itertools.compress(zip(estimates.force_n.tolist(), estimates.places, strict=True), contact)
         contact_s, force_sum_n, force_peak_n = totals.contact_s_by_place, totals.force_sum_n, totals.force_peak_n
+        dose_n_s = totals.dose_n_s_by_place
         for force_n, i_place in touching:
             # One by one: a sum over blocks would depend on where they end.
             force_sum_n += force_n
@@ -288,6 +296,7 @@ class Pipeline:
             if i_place >= 0:
                 place = PLACES[i_place]
                 contact_s[place] = contact_s.get(place, 0.0) + period_s
+                dose_n_s[place] = dose_n_s.get(place, 0.0) + force_n * period_s
         totals.contact_samples += contact.count(True)
         totals.force_sum_n, totals.force_peak_n = force_sum_n, force_peak_n
 
@@ -367,8 +376,15 @@ class Pipeline:
             "contact_s_by_place": {
                 place_name(*place): seconds for place, seconds in sorted(totals.contact_s_by_place.items())
             },
+            "dose_n_s": {place_name(*place): dose for place, dose in sorted(totals.dose_n_s_by_place.items())},
             "stroke_list": [stroke_json(stroke) for stroke in totals.strokes],
         }
+
+    def session_s(self, host_s: float) -> float | None:
+        """Session time of a stamp as records have it, s; None before clocks were compared. Takes ms."""
+        model = self.clock()
+        session_us = None if model is None else session_us_near(self._timebase, model.to_device_us(host_s))
+        return None if session_us is None else self._offset_s + session_us * 1e-6
 
     def clock(self) -> ClockModel | None:
         """The device's clock by the host's, in stamps of the records; None before clocks were compared. Takes ms."""
@@ -410,6 +426,17 @@ def _raw_block(t0_us: int, block: arrays.Block, offset_s: float) -> RawBlock:
     # For so few samples plain numbers are quicker than arrays.
     t_s = [(first_us + i * period_us) * 1e-6 + offset_s for i in range(len(block.samples))]
     return RawBlock(block.stream_id, np.array(t_s), block.samples)
+
+
+def _presses(t0_us: int, packet: Packet, offset_s: float) -> tuple[float, ...]:
+    """When the button was pressed, s."""
+    return tuple(
+        (t0_us + block.offset_us + i * block.period_us) * 1e-6 + offset_s
+        for block in packet.blocks
+        if block.stream_id == EVENT
+        for i, (code, pressed, _) in enumerate(block.samples.tolist())
+        if code == _BUTTON and pressed
+    )
 
 
 def _nothing(gaps: tuple[Gap, ...], cues: tuple[Cue, ...]) -> Estimates:

@@ -18,6 +18,7 @@ from roller_host.signal.comfort import (
     Felt,
     band_of,
     comfort_step,
+    excluded_band,
 )
 
 CHEEK = STARTING_BANDS["cheek"]
@@ -274,3 +275,15 @@ def test_comfort_keeps_its_promises(forces_n, zone):
         assert force_n <= 0.15 or comfort != Comfort.NO_CONTACT
     for cue in cues:
         assert cue.comfort < cue.before or cue.force_n > cue.threshold_n, cue
+
+
+def test_any_lasting_touch_of_a_place_left_out_is_too_hard_and_says_why():
+    comfort, cues, _ = feel([0.0] * 5 + [0.4] * 30 + [0.0] * 40, band=excluded_band("cheek"))
+    assert comfort[5 + 12] is Comfort.TOO_HARD
+    assert cues[-2].comfort is Comfort.TOO_HARD
+    assert cues[-2].rule == "rose above the limit, for 100 ms, at a place that is left out"
+    assert comfort[-1] is Comfort.NO_CONTACT
+
+
+def test_the_ceiling_of_a_place_left_out_is_that_of_its_zone():
+    assert feel([0.0, 8.5], band=excluded_band("cheek"))[0][-1] is Comfort.STOP

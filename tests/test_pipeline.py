@@ -532,3 +532,37 @@ def test_an_encoder_that_falls_silent_is_not_waited_for_for_ever():
     assert late
     assert all(np.isnan(stroke.length_m) for stroke in late)
     assert pipeline.totals.strokes[0].length_m > 0.02
+
+
+# --- Button and moment ------------------------------------------------------------------------------------------------
+
+
+def test_presses_of_the_button_come_with_the_estimates_at_their_time():
+    device = Device(2)
+    host = Dialogue(device)
+    host.connect()
+    host.start()
+    begin_us = host.now_us
+    for seconds in (3.0, 1.03):
+        host.pass_time(seconds)
+        device.press(0.2, host.now_us)
+    pressed_s = [(3.0), (4.02)]
+    host.pass_time(1.0)
+    _, estimates = run(host.records)
+    presses_s = [press_s for one in estimates for press_s in one.presses_s]
+    assert begin_us >= 0
+    assert presses_s == pytest.approx(pressed_s, abs=0.02)
+
+
+def test_dose_is_force_times_contact_time_by_place():
+    pipeline, estimates = understood(2, SECONDS)
+    places = np.concatenate([one.places for one in estimates])
+    force_n, contact = joined(estimates, "force_n"), joined(estimates, "contact")
+    known = contact & (places >= 0)
+    doses = pipeline.summary()["dose_n_s"]
+    assert sum(doses.values()) == pytest.approx(force_n[known].sum() / pipeline.rate_hz, rel=1e-3)
+    assert set(doses) == set(pipeline.summary()["contact_s_by_place"])
+
+
+def test_session_time_of_a_stamp_is_not_known_before_clocks_were_compared():
+    assert Pipeline().session_s(1.0) is None

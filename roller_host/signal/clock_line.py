@@ -70,6 +70,10 @@ class ClockModel(NamedTuple):
         """Host time of a device time, s."""
         return self.host_s + (device_us - self.device_us) * 1e-6 / (1 + self.skew_ppm * 1e-6)
 
+    def to_device_us(self, host_s: float) -> float:
+        """Device time of a host time, us: `to_host_s` turned about."""
+        return self.device_us + (host_s - self.host_s) * (1 + self.skew_ppm * 1e-6) * 1e6
+
     def uncertainty_s(self, device_us: float) -> float:
         """Standard uncertainty of `to_host_s`, s; twice that covers at least 95 %."""
         u = (device_us - self.device_us) * 1e-12

@@ -71,6 +71,16 @@ STARTING_BANDS: Mapping[str, Band] = {
 strictest band of all zones but eye and neck."""
 
 
+NOT_HERE_N = 0.15
+"""All thresholds but the ceiling of a place that its person has left out, N: where contact begins, so that any lasting
+touch is too hard."""
+
+
+def excluded_band(zone: str) -> Band:
+    """Thresholds of a place that is to be left out."""
+    return Band(NOT_HERE_N, NOT_HERE_N, NOT_HERE_N, STARTING_BANDS[zone].ceiling_n)
+
+
 @dataclass(frozen=True)
 class ComfortParams:
     """Tuning of the comfort states."""
@@ -264,6 +274,7 @@ def _cue(
     delay_s = edge.on_delay_s if rising else edge.off_delay_s
     rule = f"rose above the {_EDGE_NAMES[i]}" if rising else f"fell below the {_EDGE_NAMES[i]}, less its deadband"
     rule += f", for {delay_s * 1000:.0f} ms" if delay_s else ""
+    rule += ", at a place that is left out" if edges[3].on_n <= NOT_HERE_N else ""
     return Cue(t_s, now, before, *forces_n, edge.on_n if rising else edge.off_n, rule, *place)
 
 

@@ -183,6 +183,7 @@ def signal_step(
         cues=tuple(cues),
         heading_sigma_deg=where.heading_sigma_deg,
         zero_n=force_state.zero.n if force.zero_found[-1] else math.nan,
+        place_confidence=where.confidence,
         saturated=force.saturated,
     )
     return estimates, SignalState(

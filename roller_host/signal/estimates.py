@@ -107,5 +107,9 @@ class Estimates(NamedTuple):
     zero_n: float = math.nan
     """What the load cell shows of nothing by the stored zero, along its axis and without the head, at the end of the
     block, N; NaN until that was seen in the air."""
+    place_confidence: NDArray[np.float64] = np.zeros(0)
+    """Probability that ``places`` is right, 0 to 1."""
+    presses_s: tuple[float, ...] = ()
+    """When the button on the roller was pressed, s on the session timeline."""
     saturated: NDArray[np.bool_] = np.zeros(0, np.bool_)
     """Load cell or IMU clipped: the force may be far off, whatever its number says."""

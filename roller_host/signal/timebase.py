@@ -105,6 +105,22 @@ def _place(state: TimebaseState, seq: int, t0_us: int, span: int) -> tuple[Place
     return Placed(t0_us - origin_us, gap), TimebaseState(origin_us, seq, t0_us, t0_us + span)
 
 
+def session_us_near(state: TimebaseState, device_us: float) -> float | None:
+    """Session time of a device time within half a wrap of the newest packet, us; None before there was one.
+
+    Parameters
+    ----------
+    state : TimebaseState
+        Memory of the session.
+    device_us : float
+        Device clock, however many times it has wrapped on the wire.
+    """
+    if state.origin_us is None:
+        return None
+    since_us = (device_us - state.last_t0_us + _WRAP_US // 2) % _WRAP_US - _WRAP_US // 2
+    return state.last_t0_us - state.origin_us + since_us
+
+
 def _gap(end_us: int, begin_us: int, n_steps: int) -> Gap:
     """What is missing between two packets: session times at the end of the one and the beginning of the other."""
     return Gap(end_us * 1e-6, max(begin_us - end_us, 0) * 1e-6, n_steps - 1)
