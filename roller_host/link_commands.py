@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from firmware_protocol.zones import place_name
 from roller_host.app.fetch import fetch_log
 from roller_host.app.live import LiveRun, Options
 from roller_host.app.world import is_demo, open_world
@@ -93,6 +94,7 @@ class _Run:
         self.label = label
         self._options, self._progress = options, progress
         self._strokes_seen = 0
+        self._told_enough: set[tuple[str, str]] = set()
         self._state = ""
         self._truth: dict[str, Any] = {}
         self._error: Exception | None = None
@@ -119,6 +121,11 @@ class _Run:
                 sys.stdout.write(f"{self.label}{stroke_line(stroke)}\n")
         self._strokes_seen = len(strokes)
         self._say(status_line(self._live.pipeline))
+        for place, reason in self._live.enough().items():
+            if place not in self._told_enough:
+                self._told_enough.add(place)
+                self._progress.clear()
+                sys.stderr.write(f"roller-host: {self.label}{place_name(*place)}: enough for today, {reason}\n")
 
     def _show_state(self, state: LinkState) -> None:
         words = " - ".join(text for text in (state.words, state.reason) if text)

@@ -2,6 +2,7 @@
 """What the dashboard gets from the composition root, with the simulated roller and without Qt."""
 
 import asyncio
+import json
 import sqlite3
 import threading
 from collections import deque
@@ -11,17 +12,23 @@ from pathlib import Path
 import pytest
 from hosted import roller
 
+from firmware_protocol.zones import PLACES, place_name
 from roller_host.app.live import LiveRun, Options
 from roller_host.app.world import DEMO, open_world
 from roller_host.dashboard.session import Rollers, Snapshot
 from roller_host.feed import DashboardSession
 from roller_host.link.states import Found, LinkPhase, LinkState, TakenError
 from roller_host.pipeline import Pipeline
+from roller_host.sessions import people
 from roller_host.sessions.errors import SessionError
+from roller_host.sessions.person import Person, PlaceBand
 from roller_host.sessions.source import open_source, params_json
 from roller_host.sessions.store import Recorder, open_recording
+from roller_host.signal.comfort import Band
 from roller_host.signal.core import SignalParams
+from roller_host.signal.dose import Dose
 from roller_host.signal.estimates import Estimates
+from roller_host.signal.limits import Origin
 from simulator.bluetooth.air import Air
 from simulator.bluetooth.hub import open_hub
 from simulator.bluetooth.peripheral import open_peripheral
@@ -278,3 +285,59 @@ def test_sound_and_motor_can_be_switched_while_it_streams_and_stay_so(dashboard)
         choices = db.execute("SELECT action, detail FROM actions").fetchall()
     assert ("sound", "muted") in choices
     assert ("haptics", "ceiling") in choices
+
+
+# --- Whose session it is ----------------------------------------------------------------------------------------------
+
+
+async def demo_session(**options):
+    """A short session of the demo: what was measured, and the moment on its timeline beside the newest sample."""
+    moments = []
+
+    def take(estimates):
+        moments.append((live.session_s(), float(estimates.t_s[-1])))
+
+    live = LiveRun(Options(radio=DEMO, seed=3, **options), take, lambda _: None, lambda _: None)
+    async with open_world(DEMO, 3) as (radio, _):
+        await live.run(radio, asyncio.Event())
+    return live, moments
+
+
+def test_thresholds_of_a_person_are_in_the_recording_and_replay_agrees(tmp_path):
+    band = Band(0.3, 0.9, 1.4, 8.0)
+    anna = Person("Anna", {("jaw", "left"): PlaceBand(band, Origin.MEASURED, 1.6)}, {("cheek", "left"): "sore"})
+    people.save(anna)
+    live, _ = asyncio.run(demo_session(seconds=6.0, person="anna"))
+    assert live.recorder is not None
+    recording = open_recording(live.recorder.path)
+    assert recording.meta["person"] == "Anna"
+    records, params, _ = open_source(live.recorder.path)
+    assert params.bands == anna.in_use()
+    again = Pipeline(params)
+    for record in records:
+        again.feed(record)
+    assert json.loads(json.dumps(again.summary())) == recording.estimates
+    assert live.summary()["person"] == "Anna"
+
+
+def test_a_person_nobody_knows_is_refused_before_connecting():
+    with pytest.raises(SessionError, match="there is no profile of 'Zoe'"):
+        asyncio.run(demo_session(seconds=1.0, person="Zoe"))
+
+
+def test_enough_for_today_counts_what_was_recorded_this_week():
+    people.save(Person("Anna", doses=dict.fromkeys(PLACES, Dose(0.1, 0.2))))
+    live, _ = asyncio.run(demo_session(seconds=8.0, person="Anna"))
+    (place, *_) = live.pipeline.totals.dose_n_s_by_place
+    assert "in this session" in live.enough()[place]
+    assert place_name(*place) in live.summary()["enough_for_today"]
+    people.save(Person("Anna", doses=dict.fromkeys(PLACES, Dose(1000.0, 0.1))))
+    live, _ = asyncio.run(demo_session(seconds=8.0, person="Anna"))
+    assert "in seven days" in live.enough()[place]
+
+
+def test_the_present_moment_is_a_little_ahead_of_the_newest_sample():
+    _, moments = asyncio.run(demo_session(seconds=3.0, recorded=False))
+    ahead_s = [now_s - newest_s for now_s, newest_s in moments[10:] if now_s is not None]
+    assert len(ahead_s) > 20
+    assert 0 < sorted(ahead_s)[len(ahead_s) // 2] < 0.5

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from firmware_protocol import codec
 from firmware_protocol.codec import ProtocolError, VersionError
+from firmware_protocol.zones import place_name
 from roller_host.app.outputs import CueOutputs
 from roller_host.app.past import Past
 from roller_host.app.provenance import provenance
@@ -23,7 +24,8 @@ from roller_host.link.client import LinkSession
 from roller_host.link.connection import LinkTimes
 from roller_host.link.states import LinkError, LinkPhase, LinkState
 from roller_host.pipeline import Pipeline
-from roller_host.sessions import calibrations, rollers
+from roller_host.sessions import calibrations, people, rollers
+from roller_host.sessions.doses import dose_of_week
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import already_there, reserve
 from roller_host.sessions.shelf import Settings, Shelf
@@ -31,14 +33,16 @@ from roller_host.sessions.source import guided_by
 from roller_host.sessions.store import Recorder
 from roller_host.sessions.unfinished import elapsed_s
 from roller_host.signal.core import SignalParams
+from roller_host.signal.dose import STARTING_DOSES, Dose, enough
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from roller_host.link.control import Control
     from roller_host.link.radio import Radio
     from roller_host.signal.estimates import Estimates
+    from roller_host.signal.limits import Place
     from roller_host.signal.record import Record
 
 logger = logging.getLogger(__name__)
@@ -64,6 +68,8 @@ class Options:
     """Recording of a session that was cut off, to go on with."""
     routine: Path | None = None
     """What the person is going to do, as a routine's TOML file."""
+    person: str | None = None
+    """Whose comfort bands hold; None for the starting points."""
     passkey: int | None = None
     """Six digits on the roller's label; Windows and macOS ask for them themselves."""
     give_up_s: float = LinkTimes.give_up_s
@@ -116,6 +122,10 @@ class LiveRun:
         self._shelf: Shelf | None = None
         self._begin_s = time.perf_counter()
         self._offset_s = 0.0
+        self._person = ""
+        self._doses: Mapping[Place, Dose] = STARTING_DOSES
+        self._dose_before_n_s: Mapping[Place, float] = {}
+        """Of the seven days before."""
         self._streaming = asyncio.Event()
         self._known = False
         """Which roller this is; parameters are complete then."""
@@ -139,13 +149,12 @@ class LiveRun:
         LinkError
             When the link fails; what came before is in the recording.
         SessionError
-            When there is nowhere to record to, or the session to go on with or the routine cannot be read.
+            When there is nowhere to record to, or the session to go on with, the routine or the person cannot be read.
         """
         options = self._options
         if options.out is not None and options.out.exists():
             raise already_there(options.out)
-        if options.routine is not None:
-            self.pipeline = Pipeline(SignalParams(routine=guided_by(options.routine)))
+        self.pipeline = Pipeline(self._params())
         if options.resume is not None:
             await self._go_on_from(options.resume, on_progress or (lambda _: None))
         if options.recorded:
@@ -196,6 +205,25 @@ class LiveRun:
             # Waiting for the disk must not hold up the loop that others share.
             await asyncio.to_thread(self.recorder.close, self.pipeline.summary())
 
+    def _params(self) -> SignalParams:
+        """Parameters of a new session; takes note of the person's doses."""
+        options = self._options
+        routine = guided_by(options.routine) if options.routine else ()
+        if options.person is None:
+            return SignalParams(routine=routine)
+        person = people.find(options.person)
+        self._person, self._doses = person.name, person.doses
+        self._dose_before_n_s = dose_of_week(person.name, datetime.now().astimezone())
+        return SignalParams(routine=routine, bands=person.in_use())
+
+    def enough(self) -> dict[Place, str]:
+        """Places that have had enough for today, with the reason."""
+        return enough(self._doses, self.pipeline.totals.dose_n_s_by_place, self._dose_before_n_s)
+
+    def session_s(self) -> float | None:
+        """The present moment on the session timeline, s; None while that is not known."""
+        return self.pipeline.session_s(self._now_s())
+
     def _now_s(self) -> float:
         return time.perf_counter() - self._begin_s + self._offset_s
 
@@ -214,6 +242,8 @@ class LiveRun:
             "recording": str(self.recorder.path) if self.recorder else None,
             **({"roller_recordings": fetched} if fetched else {}),
             **({"calibration_hint": hint} if hint else {}),
+            **({"person": self._person} if self._person else {}),
+            "enough_for_today": {place_name(*place): reason for place, reason in self.enough().items()},
         }
 
     def _calibration_hint(self) -> str:
@@ -283,6 +313,8 @@ class LiveRun:
     def _open_recorder(self) -> Recorder:
         now = datetime.now().astimezone()
         meta = {"created": now.isoformat(timespec="milliseconds"), **self._provenance()}
+        if self._person:
+            meta["person"] = self._person
         return Recorder(reserve(self._options.out, now), meta, self._note_problem)
 
     def _provenance(self) -> dict[str, str]:
