@@ -82,6 +82,7 @@ def _add_stream(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="record to this new file (default: the data folder)")
     _add_routine(parser)
+    _add_person(parser)
 
 
 def _add_routine(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +113,10 @@ def _moment(text: str) -> float:
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds from 0")
     return value
+
+
+def _add_person(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--person", metavar="NAME", help="whose comfort bands hold (default: the starting points)")
 
 
 def _add_patience(parser: argparse.ArgumentParser) -> None:
@@ -184,7 +189,7 @@ def _add_file_commands(add: _Add) -> None:
 
 
 def _add_calibration(add: _Add) -> None:
-    calibrate = add("calibrate", "make force trustworthy: weigh the load cell; list and undo calibrations")
+    calibrate = add("calibrate", "make force trustworthy, and thresholds your own")
     kinds = calibrate.add_subparsers(dest="kind", required=True, metavar="WHAT")
 
     def add_kind(name: str, text: str) -> argparse.ArgumentParser:
@@ -205,6 +210,44 @@ def _add_calibration(add: _Add) -> None:
         _add_json(kind)
     _add_passkey(force)
 
+    text = "find out what is comfortable, where: press slowly harder, mark twice with the button on the roller or Enter"
+    comfort = add_kind("comfort", text)
+    _add_radio(comfort, "native")
+    _add_device(comfort)
+    comfort.add_argument("--person", metavar="NAME", help="whose (default: Me, or Demo with --radio demo)")
+    form = comfort.add_mutually_exclusive_group()
+    form.add_argument("--full", action="store_true", help="all places, both sides (default: forehead, cheek, jaw)")
+    form.add_argument("--zones", metavar="PLACES", help="only these: 'left cheek, jaw'")
+    form.add_argument("--continue", dest="go_on", action="store_true", help="go on with one that was interrupted")
+    comfort.add_argument("--exclude", metavar="PLACES", help="leave these out from now on: 'chin, left temple'")
+    _add_json(comfort)
+
+
+def _add_people(add: _Add) -> None:
+    people = add("people", "comfort profiles of people: list, show, refine, export, import, rename, delete")
+    acts = people.add_subparsers(dest="act", metavar="ACT")
+    _add_json(people)
+    for name, text, operands in (
+        ("list", "everybody with a profile (default)", ()),
+        ("show", "bands in N and kPa, and where they come from", ("NAME",)),
+        (
+            "feel",
+            "say how a place felt: too-light, right or too-firm; its band moves a little",
+            ("NAME", "PLACE", "HOW"),
+        ),
+        ("include", "take a place back that was left out", ("NAME", "PLACE")),
+        ("export", "write a profile to a new file", ("NAME", "FILE")),
+        ("import", "take over a profile from a file", ("FILE",)),
+        ("rename", "give a person another name", ("NAME", "NEW")),
+        ("delete", "delete a profile", ("NAME",)),
+    ):
+        act = acts.add_parser(name, help=text, description=text, epilog=_EXIT_CODES)
+        for operand in operands:
+            act.add_argument(operand.lower(), metavar=operand, type=Path if operand == "FILE" else str)
+        if name == "import":
+            act.add_argument("--as", dest="name", metavar="NAME", help="under this name")
+        act.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print exactly one JSON object")
+
 
 def _add_window_and_doctor(add: _Add) -> None:
     dashboard = add("dashboard", "open the dashboard")
@@ -212,6 +255,7 @@ def _add_window_and_doctor(add: _Add) -> None:
     _add_device(dashboard)
     _add_routine(dashboard)
     _add_cues(dashboard)
+    _add_person(dashboard)
     dashboard.add_argument("--theme", choices=("system", "light", "dark"), default="system")
     dashboard.add_argument("--seconds", type=_seconds, help="close by itself after this time")
 
@@ -233,8 +277,8 @@ def build_parser() -> argparse.ArgumentParser:
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, epilog=_EXIT_CODES)
 
-    kinds = _add_live_commands, _add_roller_commands, _add_calibration, _add_file_commands, _add_window_and_doctor
-    for commands_of_a_kind in kinds:
+    kinds = _add_live_commands, _add_roller_commands, _add_calibration, _add_people, _add_file_commands
+    for commands_of_a_kind in (*kinds, _add_window_and_doctor):
         commands_of_a_kind(add)
     return parser
 
@@ -280,6 +324,7 @@ def _run(arguments: argparse.Namespace, commands: ModuleType) -> int:
         "scan": lambda: commands.run_scan(options),
         "rollers": lambda: commands.run_rollers(options, arguments.rename, arguments.forget, arguments.radio),
         "identify": lambda: commands.run_identify(options),
+        "people": lambda: commands.run_people(arguments),
         "fetch": lambda: commands.run_fetch(options),
         "calibrate": lambda: _calibrate(arguments, commands, options),
     }
@@ -290,6 +335,8 @@ def _run(arguments: argparse.Namespace, commands: ModuleType) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace, commands: ModuleType, options: Options) -> int:
+    if arguments.kind == "comfort":
+        return commands.run_comfort(options, arguments)
     if arguments.kind == "list":
         return commands.run_calibrations(options)
     if arguments.kind == "undo":

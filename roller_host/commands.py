@@ -14,6 +14,7 @@ from roller_host.analysis import analyse
 from roller_host.app.live import Options
 from roller_host.app.world import DEMO, is_demo
 from roller_host.calibrate_commands import ForceTask, run_calibrate_force, run_calibrations, run_undo_calibration
+from roller_host.comfort_commands import run_comfort
 from roller_host.cues.speaker import is_installed
 from roller_host.cues.words import ALERTS, cue_json, explain
 from roller_host.export import check_folder, export, summarise
@@ -22,7 +23,9 @@ from roller_host.intake import open_file
 from roller_host.link.radio import open_radio
 from roller_host.link.states import BadRadioError
 from roller_host.link_commands import run_fetch, run_headless, run_identify, run_rollers, run_scan
+from roller_host.people_commands import run_people
 from roller_host.pipeline import Pipeline
+from roller_host.sessions import people
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import already_there
 from roller_host.sessions.source import guided_by, open_source
@@ -42,11 +45,13 @@ __all__ = [
     "run_analyse",
     "run_calibrate_force",
     "run_calibrations",
+    "run_comfort",
     "run_dashboard",
     "run_explain",
     "run_fetch",
     "run_headless",
     "run_identify",
+    "run_people",
     "run_replay",
     "run_rollers",
     "run_scan",
@@ -177,6 +182,8 @@ def run_dashboard(options: Options) -> int:
             raise already_there(options.out)
         if options.routine is not None:
             guided_by(options.routine)
+        if options.person is not None:
+            people.find(options.person)
     except (BadRadioError, SessionError) as error:
         return finish({}, error, BAD_INPUT, as_json=options.json)
     from roller_host.dashboard.run import run  # noqa: PLC0415

@@ -13,6 +13,7 @@ import pytest
 from roller_host import cli
 from roller_host.app.live import Options
 from roller_host.commands import run_replay
+from roller_host.people_commands import starting_table
 from simulator import cli as simulator_cli
 from simulator import witness
 from simulator.body.people import PEOPLE
@@ -83,3 +84,19 @@ def test_the_scenario_page_names_everybody():
     page = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
     named = re.findall(r"`(\w+)`", page.partition("People: ")[2].partition(". A seed")[0])
     assert named == list(PEOPLE)
+
+
+def test_the_table_of_starting_bands_is_the_programs():
+    page = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+    assert f"<!-- bands -->\n{starting_table()}<!-- /bands -->" in page
+
+
+def test_every_command_of_the_calibration_page_is_one_that_the_program_takes():
+    parser = cli.build_parser()
+    lines = [
+        line.split("#")[0] for block in blocks(ROOT / "docs" / "calibration.md", "bash") for line in block.splitlines()
+    ]
+    commands = [line for line in lines if line.startswith("roller-host ")]
+    assert len(commands) >= 15
+    for command in commands:
+        parser.parse_args(shlex.split(command)[1:])
