@@ -180,7 +180,8 @@ class _Calibration:
         now = self._guide.shown
         for text in (now.problem, now.note, f"{now.title}: {now.text}"):
             self._tell(text)
-        self._progress.show(_line(now))
+        # The sign of the reaction test must not wait for its turn on the terminal.
+        self._progress.show(_line(now), at_once=now.step == "reaction")
 
     def _tell(self, text: str) -> None:
         """Say a sentence once, until another one is said."""
@@ -214,8 +215,10 @@ class _Calibration:
             return SessionError(shown.problem or "nothing was measured, so nothing was changed")
         if shown.step != "result":
             done = sum(map(len, shown.marks.values()))
-            again = "roller-host calibrate comfort --continue goes on" if done else "begin again when you like"
-            return SessionError(f"stopped after {done} ramps, which are kept: {again}")
+            if not done:
+                return SessionError("it was stopped before anything was measured")
+            goes_on = f"roller-host calibrate comfort --person {self._person.name!r} --continue goes on"
+            return SessionError(f"stopped after {done} ramps, which are kept: {goes_on}")
         return None
 
 
