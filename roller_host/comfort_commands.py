@@ -52,7 +52,9 @@ def run_comfort(options: Options, arguments: argparse.Namespace) -> int:
         return finish({}, error, BAD_INPUT, as_json=options.json)
     if person.unfinished and form[0] != "continue":
         sys.stderr.write(f"roller-host: an earlier one of {person.name} was interrupted; --continue goes on with it\n")
-    run = _Calibration(replace(options, recorded=False, person=None), person, form, progress)
+    # A roller that buzzes at the limit of before would tell the person when to stop.
+    quiet = replace(options, recorded=False, person=None, sound=False, haptics=False)
+    run = _Calibration(quiet, person, form, progress)
 
     async def session() -> None:
         stop = asyncio.Event()

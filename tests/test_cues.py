@@ -15,7 +15,7 @@ from roller_host.app.outputs import CueOutputs
 from roller_host.cues.moving import SHARE_S, Shares
 from roller_host.cues.sound import Signal
 from roller_host.cues.words import COMFORT, MOVE_ON, cue_json, explain, table
-from roller_host.signal.comfort import STARTING_BANDS, Band, Comfort, Cue
+from roller_host.signal.comfort import STARTING_BANDS, Band, Comfort, Cue, excluded_band
 from roller_host.signal.core import SignalParams
 from roller_host.signal.estimates import Estimates, Stroke
 from roller_host.signal.sequence import GuidedPlace
@@ -65,6 +65,11 @@ def test_an_unknown_place_is_told_with_the_thresholds_that_hold_there():
     told = explain(EASE_OFF._replace(zone="", side=""), {})
     assert told.startswith("Place not known: ")
     assert "because the place was not known: 0.5 to 1.5 N" in told
+
+
+def test_a_cue_at_a_place_left_out_says_not_here():
+    place = EASE_OFF.zone, EASE_OFF.side
+    assert "Not here: this place is left out" in explain(EASE_OFF, {place: excluded_band(EASE_OFF.zone)})
 
 
 def test_cues_without_a_threshold_are_explained_too():

@@ -19,7 +19,7 @@ from roller_host.app.outputs import CueOutputs
 from roller_host.cues.haptics import ABOVE, OFF, PATTERNS, SAME_MN, SILENT, SLOTS, Rule, missing, rules
 from roller_host.link.refusals import RequestError
 from roller_host.link.states import LinkLostError
-from roller_host.signal.comfort import STARTING_BANDS, Band
+from roller_host.signal.comfort import STARTING_BANDS, Band, excluded_band
 from roller_host.signal.core import SignalParams
 from roller_host.signal.estimates import Estimates
 from roller_host.signal.force import pitch_gain
@@ -43,6 +43,13 @@ def test_the_roller_warns_at_what_the_host_shows(place):
     assert (found["CEILING"].hold_ms, found["LIMIT"].hold_ms) == (0, 100)
     assert (found["CEILING"].pattern, found["LIMIT"].pattern) == (PATTERNS["STOP"], PATTERNS["EASE_OFF"])
     assert {rule.compare for rule in found.values()} == {ABOVE}
+
+
+def test_places_left_out_do_not_make_it_buzz_everywhere_when_alone():
+    bands = {("jaw", "left"): excluded_band("jaw"), ("temple", "right"): Band(0.3, 0.5, 0.7, 2.0)}
+    found = by_slot(rules(SignalParams(bands=bands), ("jaw", "left"), 0.0))
+    assert found["ALONE"].level_mn == round(700 / GAIN)
+    assert found["LIMIT"].level_mn == round(150 / GAIN)
 
 
 def test_alone_it_warns_from_the_lowest_limit_of_the_person():

@@ -10,14 +10,13 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from firmware_protocol.zones import PLACES
 from roller_host.cli import main
 from roller_host.sessions import people
 from roller_host.sessions.doses import dose_of_week
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.person import Person, PlaceBand, Refinement, Unfinished, from_toml, to_toml
 from roller_host.sessions.store import Recorder
-from roller_host.signal.comfort import STARTING_BANDS, Band
+from roller_host.signal.comfort import STARTING_BANDS, Band, band_of
 from roller_host.signal.dose import Dose
 from roller_host.signal.limits import Answer, Origin
 from roller_host.signal.ramps import Marks, Reaction
@@ -110,9 +109,10 @@ def test_a_place_twice_is_an_error():
 def test_places_without_a_band_have_the_starting_point():
     used = ANNA.in_use()
     assert used[CHEEK] == BAND
-    assert used["temple", "left"] == STARTING_BANDS["temple"]
+    assert band_of(used, "temple", "left") == STARTING_BANDS["temple"]
     assert used[JAW].limit_n == 0.15
-    assert set(used) == {*PLACES, ("", "")}
+    assert set(used) == {CHEEK, JAW, ("", "")}
+    assert band_of(Person("Nobody").in_use(), "", "") == STARTING_BANDS[""]
 
 
 def test_pressure_is_force_on_the_patch():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from firmware_protocol import layout
 from firmware_protocol.zones import PLACES
-from roller_host.signal.comfort import band_of
+from roller_host.signal.comfort import NOT_HERE_N, band_of
 from roller_host.signal.force import pitch_gain
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def rules(params: SignalParams, place: tuple[str, str], zero_n: float, *, limits
     """
     band = band_of(params.bands, *place)
     off = tuple(Rule(SLOTS[name], OFF) for name in ("LIMIT", "ALONE"))
-    lowest_n = min(band_of(params.bands, *one).limit_n for one in PLACES)
+    limits_n = [band_of(params.bands, *one).limit_n for one in PLACES]
+    # Where the place is not known, one that is left out tells nothing about the others.
+    lowest_n = min((limit_n for limit_n in limits_n if limit_n > NOT_HERE_N), default=NOT_HERE_N)
     hold_ms = round(params.comfort.limit_on_delay_s * 1000)
     gain = pitch_gain(params.force)
     zero_n = 0.0 if zero_n != zero_n else zero_n  # noqa: PLR0124 - NaN

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from firmware_protocol.zones import place_name
-from roller_host.signal.comfort import STARTING_BANDS, Comfort
+from roller_host.signal.comfort import NOT_HERE_N, STARTING_BANDS, Comfort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,6 +99,8 @@ def _origin(cue: Cue, bands: Mapping[tuple[str, str], Band]) -> str:
         band, whose = bands[cue.zone, cue.side], "your own"
     else:
         band, whose = STARTING_BANDS[cue.zone], "starting points of this project, not clinical values"
+    if band.limit_n <= NOT_HERE_N:
+        return f"Not here: this place is left out, so any touch that lasts counts. The ceiling is {band.ceiling_n:g} N."
     if not cue.zone:
         whose = "the strictest ones of all zones but eye and neck, because the place was not known"
     return (

@@ -97,8 +97,8 @@ class Person:
         return self.bands.get(place) or PlaceBand(start, Origin.START, start.limit_n)
 
     def in_use(self) -> dict[Place, Band]:
-        """Thresholds for ``SignalParams.bands``."""
-        return bands_in_use({place: self.band(place).band for place in PLACES}, self.excluded)
+        """Thresholds for ``SignalParams.bands``; places without any of their own are not in it."""
+        return bands_in_use({place: one.band for place, one in self.bands.items()}, self.excluded)
 
     def kpa(self, newtons: float) -> float:
         """Mean pressure on the patch, kPa."""
