@@ -147,7 +147,7 @@ def summarise(people: list[dict[str, Any]]) -> dict[str, Any]:
         "limits_in_use": len(people) * len(PLACES),
         "reaction_error_median_ms": float(np.median(np.abs([one["reaction_error_ms"] for one in people]))),
         "flow_median_s": float(np.median([one["seconds"] for one in people])),
-        "ramps_repeated": sum(one["repeated"] for one in people),
+        "problems_told": sum(one["repeated"] for one in people),
         "places_skipped": sum(one["skipped"] for one in people),
     }
 
