@@ -170,6 +170,17 @@ def test_nobody_is_asked_to_press_the_same_place_without_rest():
     assert session.shown.phase == "place"
 
 
+def test_nobody_is_told_to_lift_off_while_doing_so():
+    session = at_ramps("left cheek", "left jaw")
+    session.ramp()
+    session.ramp()
+    session.hold(0.0, 2.0)
+    session.hold(lambda t: 0.2 + t, 5.0, (2.5, 4.5))
+    assert session.shown.phase == "rest"
+    session.hold(3.0, 0.5)
+    assert "Lift the roller off" not in session.shown.text
+
+
 def test_who_goes_on_pressing_is_told_to_lift_off():
     session = at_ramps("left cheek")
     session.hold(0.0, 2.0)

@@ -391,7 +391,7 @@ class ComfortGuide:
         if place[0] in MIDLINE:
             title += " (either side of the middle)"
         text = RAMP_TEXTS["press again" if self._ramp.marks_s else self._phase]
-        late = self._now_s - self._turns.ended_s.get(place, math.inf) > self.params.lift_s
+        late = self._now_s - max(self._turns.ended_s.values(), default=math.inf) > self.params.lift_s
         if self._phase == "rest" and self._touches() and late:
             text = "Lift the roller off: the next ramp begins when it is in the air."
         return title, text
