@@ -83,7 +83,7 @@ class ComfortGuide:
         person: Person,
         device: str,
         date: str,
-        keep: Callable[[Person], None],
+        keep: Callable[[Person], object],
         *,
         clock: Callable[[], float | None] = lambda: None,
         calibrated: bool = True,
