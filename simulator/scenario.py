@@ -14,6 +14,7 @@ from firmware_protocol.routine import RoutineError, parse_routine
 from simulator.bluetooth import faults
 from simulator.body.hand import Hand
 from simulator.body.people import HABIT_LIMITS, Habits, person
+from simulator.body.scripted import Slips
 from simulator.firmware.device import Build, Device
 from simulator.hardware.flaws import FLAW_LIMITS, Flaws
 
@@ -39,6 +40,9 @@ BUILD_LIMITS: dict[str, Limits] = {
     "calibrated": (0, 1),
 }
 RADIO_LIMITS: dict[str, Limits] = {"max_mtu": (layout.MTU_MIN, 517), "distance_m": (0, 1000)}
+
+HEAVIEST_KG = 10.0
+"""That a hand hangs on a roller."""
 
 _SHIPPED = resources.files("simulator")
 _HERE = Path()
@@ -87,6 +91,8 @@ class Scenario:
     radio: Radio = field(default_factory=Radio)
     incidents: tuple[Incident, ...] = ()
     """In order of time."""
+    slips: Slips = field(default_factory=Slips)
+    """What hands that take orders do wrong."""
 
     def device(
         self,
@@ -94,7 +100,7 @@ class Scenario:
         on_truth: Callable[[Truth], None] | None = None,
         on_samples: OnSamples | None = None,
         *,
-        hand: type[Hand] = Hand,
+        hand: Callable[..., Hand] = Hand,
     ) -> Device:
         """Make the device of this scenario, in its person's hand.
 
@@ -104,8 +110,8 @@ class Scenario:
             Draws person, device and massage.
         on_truth, on_samples : callable, optional
             See `Device`.
-        hand : type of Hand, default Hand
-            Of what kind that person's hand is.
+        hand : callable, default Hand
+            Makes that person's hand, called like `Hand`.
         """
         held = hand(seed, replace(person(self.person, seed), **self.habits), routine=self.routine)
         return Device(seed, None, self.flaws, on_truth, build=self.build, hand=held, on_samples=on_samples)
@@ -141,7 +147,9 @@ def parse_scenario(name: str, text: str, beside: Path = _HERE) -> Scenario:
 
 
 def _scenario(name: str, table: dict[str, Any], beside: Path) -> Scenario:
-    allowed = {"description", "person", "routine", "log_s", "habits", "flaws", "build", "radio", "faults"}
+    allowed = {
+        "description", "person", "routine", "log_s", "habits", "flaws", "build", "radio", "faults", "wrong_weights",
+    }  # fmt: skip
     if unknown := set(table) - allowed:
         raise ScenarioError(f"unknown key {_shown(min(unknown))}: known are {', '.join(sorted(allowed))}")
     who = _text(table, "person", DEFAULT)
@@ -158,6 +166,7 @@ def _scenario(name: str, table: dict[str, Any], beside: Path) -> Scenario:
         _changed(Build(), table.get("build", {}), "build", BUILD_LIMITS),
         _changed(Radio(), table.get("radio", {}), "radio", RADIO_LIMITS),
         tuple(sorted((_incident(i, entry) for i, entry in enumerate(_list(table, "faults"))), key=lambda it: it.at_s)),
+        Slips(dict(_wrong_weight(i, entry) for i, entry in enumerate(_list(table, "wrong_weights")))),
     )
 
 
@@ -195,6 +204,13 @@ def _incident(i: int, entry: Any) -> Incident:
         return Incident(at_s, fault, faults.check(fault, given))
     except ValueError as error:
         raise ScenarioError(f"fault {i + 1}: {error}") from error
+
+
+def _wrong_weight(i: int, entry: Any) -> tuple[float, float]:
+    """Mass asked for, mass hung instead."""
+    if not isinstance(entry, dict) or set(entry) != {"asked_kg", "hung_kg"}:
+        raise ScenarioError(f"wrong weight {i + 1}: write asked_kg = 0.5 and hung_kg = 0.4 below [[wrong_weights]]")
+    return _number(entry, "asked_kg", 0.0, 0.0, HEAVIEST_KG), _number(entry, "hung_kg", 0.0, 0.0, HEAVIEST_KG)
 
 
 _Values = TypeVar("_Values")

@@ -104,6 +104,8 @@ def test_a_file_of_ones_own_is_read(tmp_path):
         ("[habits]\nspeed = 3", r"unknown key 'speed' in \[habits\]: known are"),
         ("[habits]\nspeed_m_s = 3", r"speed_m_s in \[habits\] = 3 is not a list of 2 numbers"),
         ("[habits]\nslip = 'much'", r"slip in \[habits\] = 'much' is not a number"),
+        ("[[wrong_weights]]\nasked_kg = 0.5", "wrong weight 1: write asked_kg"),
+        ("[[wrong_weights]]\nasked_kg = 0.5\nhung_kg = -1", "hung_kg = -1 is not a number from 0 to 10"),
         ("[build]\nfusion = 1", r"fusion in \[build\] = 1 is not true or false"),
         ("[build]\nsecurity_mode = 1.5", r"security_mode in \[build\] = 1.5 is not a whole number"),
         ("[radio]\nmax_mtu = 22", r"max_mtu in \[radio\] = 22 is not a whole number from 23 to 517"),

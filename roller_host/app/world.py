@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from roller_host.guide.step import Task
@@ -102,7 +103,8 @@ async def _open_demo(
         plan = load_scenario(name) if name else None
     except ScenarioError as error:
         raise BadRadioError(f"There is no such demo: {error}.") from error
-    device = plan.device(seed, hand=PressingHand) if plan else Device(seed, hand=PressingHand(seed))
+    hand = partial(PressingHand, slips=plan.slips) if plan else PressingHand
+    device = plan.device(seed, hand=hand) if plan else Device(seed, hand=hand(seed))
     # The shortest connection interval that there is: nobody waits for the demo to connect.
     air = Air(interval_s=7.5e-3)
     antenna = plan.radio if plan else Antenna()
