@@ -126,3 +126,14 @@ def test_a_rest_that_is_asked_for_in_the_middle_of_another_is_as_long_as_asked()
     assert still_s > 2.4
     first = np.concatenate([part.gyro_rad_s for part in parts])[: round(2.3 * GRID_HZ)]
     assert np.abs(first).max() < 0.3
+
+
+def test_a_pose_is_that_of_the_start():
+    hand = ScriptedHand(101)
+    begin = hand.rest(0.1).q_world_body[0]
+    for _ in range(60):
+        hand.visit()
+    hand.pose()
+    end = [hand.visit() for _ in range(40)][-1]
+    assert abs(begin @ end.q_world_body[-1]) > np.cos(np.radians(6.0) / 2)
+    assert not end.force_n.any()

@@ -144,6 +144,8 @@ class _Hands:
         match order.task:
             case Task.REST:
                 self._hand.still()
+            case Task.POSE:
+                self._hand.pose()
             case Task.TUMBLE:
                 self._hand.tumble()
             case Task.LOAD:

@@ -13,6 +13,8 @@ class Task(enum.Enum):
 
     REST = "rest"
     """Hold it still in the air, or lay it down; nothing touches the head."""
+    POSE = "pose"
+    """Hold it still before the face: the start pose of `signal.face`."""
     TUMBLE = "tumble"
     """Turn it slowly through all positions in the air."""
     LOAD = "load"

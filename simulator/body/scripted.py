@@ -108,6 +108,10 @@ class ScriptedHand(Hand):
         """Take off whatever hangs there, keep away from the face, and hold still."""
         self._do(self._stay_aside)
 
+    def pose(self) -> None:
+        """Go to the start pose and hold it."""
+        self._do(self._take_pose)
+
     def tumble(self) -> None:
         """Turn the roller slowly through all positions, over and over."""
         self._do(self._turn_about)
@@ -196,6 +200,10 @@ class ScriptedHand(Hand):
         if np.linalg.norm(self._pose.axle_m) > NEAR_FACE_M:
             return None
         return Deed(self._way_to(self._pose._replace(axle_m=ASIDE_M)))
+
+    def _take_pose(self) -> Deed:
+        self._plan = lambda: Deed(at_rest(self._pose, 1.0))
+        return Deed(self._way_to(self._start))
 
     def _turn_about(self) -> Deed:
         if aside := self._going_aside():
