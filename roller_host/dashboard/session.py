@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from roller_host.signal.comfort import STARTING_BANDS, Band
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Mapping, Sequence
 
+    from roller_host.guide.step import Shown
     from roller_host.link.states import LinkState
     from roller_host.signal.estimates import Estimates
 
@@ -119,10 +121,40 @@ class Snapshot:
     """Packets of it in all; 0 when there is nothing to fetch, or all of it is here."""
 
 
+class Flow(enum.Enum):
+    """A guided flow."""
+
+    START = "start"
+    """Head, hand, posture and start pose."""
+    FORCE = "force"
+    """Counts to newtons, by weights that hang on the roller."""
+    SCALE = "scale"
+    """The same, by pressing on a scale."""
+    COMFORT = "comfort"
+    """Thresholds of a person."""
+
+
+class Guided(NamedTuple):
+    """What a guided flow shows now."""
+
+    flow: Flow
+    shown: Shown
+
+
+class Standing(NamedTuple):
+    """How a calibration stands."""
+
+    words: str
+    tone: str = "dim"
+    """Name of a colour of `theme.Look`."""
+    tip: str = ""
+    """More of it."""
+
+
 class LiveSession(Protocol):
     """What the window asks of its feed. Every method returns at once; what follows from it arrives in ``mailbox``."""
 
-    mailbox: deque[Estimates | LinkState | Snapshot | Rollers]
+    mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided]
     """Appended by the link's thread, drained by the window."""
 
     def choices(self) -> Sequence[RollerChoice]:
@@ -182,6 +214,34 @@ class LiveSession(Protocol):
 
     def warn_of_limits(self, on: bool) -> None:
         """Let the roller warn of limits by itself, or of the ceiling alone; holds for later sessions as well."""
+        ...
+
+    def standing(self, flow: Flow) -> Standing:
+        """How what a flow finds stands now; empty words when there is nothing to tell."""
+        ...
+
+    def people(self) -> Sequence[str]:
+        """Names of those who have comfort bands."""
+        ...
+
+    def person(self) -> str:
+        """Whose comfort is calibrated, and whose bands hold from the next session on where there are some."""
+        ...
+
+    def set_person(self, name: str) -> None:
+        """Take another person, known or new."""
+        ...
+
+    def start_guide(self, flow: Flow) -> None:
+        """Begin a guided flow with the roller that streams, or go on with it where it was left; see `Guided`."""
+        ...
+
+    def act(self, key: str, value: str = "") -> None:
+        """Do in the flow that is open what the person chose; see `guide.step.Guide.act`."""
+        ...
+
+    def leave_guide(self) -> None:
+        """Let the open flow rest: what it has found is kept, and the roller is only rolled again."""
         ...
 
     def disconnect(self) -> None:

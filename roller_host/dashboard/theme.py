@@ -202,6 +202,22 @@ def palette(look: Look) -> QPalette:
     return out
 
 
+def _table_style(look: Look) -> str:
+    return f"""
+    QTableWidget {{
+        background: transparent; border: none; outline: none; font-size: 13px;
+        selection-background-color: {look.raised}; selection-color: {look.ink};
+    }}
+    QTableWidget::item {{ padding: 0 4px; border-bottom: 1px solid {look.line}; }}
+    QTableWidget:focus {{ border: 2px solid {look.accent}; border-radius: 6px; }}
+    QHeaderView {{ background: transparent; }}
+    QHeaderView::section {{
+        background: transparent; color: {look.dim}; border: none; border-bottom: 1px solid {look.dim};
+        padding: 4px 6px; font-size: 12px;
+    }}
+    """
+
+
 def style_sheet(look: Look) -> str:
     """Style sheet of the window for a colour scheme."""
     return f"""
@@ -215,6 +231,7 @@ def style_sheet(look: Look) -> str:
     }}
     QPushButton:hover {{ border-color: {look.dim}; }}
     QPushButton:focus {{ border: 2px solid {look.accent}; padding: 5px 13px; }}
+    QPushButton[role="chip"], QPushButton[role="chip"]:focus {{ padding: 5px 2px; }}
     QPushButton:disabled {{ color: {look.dim}; }}
     QPushButton[role="primary"] {{
         background: {look.accent}; color: {look.on_accent}; border-color: {look.accent}; font-weight: 600;
@@ -237,6 +254,7 @@ def style_sheet(look: Look) -> str:
         selection-background-color: {look.raised}; selection-color: {look.ink};
     }}
     QListWidget {{ background: transparent; border: none; outline: none; }}
+    {_table_style(look)}
     QToolTip {{
         background: {look.raised}; color: {look.ink}; border: 1px solid {look.line}; padding: 5px; font-size: 13px;
     }}
