@@ -3,7 +3,7 @@
 
 from collections import deque
 
-from roller_host.dashboard.session import RollerChoice
+from roller_host.dashboard.session import RollerChoice, Standing
 
 SIMULATED = RollerChoice("demo", "Simulated roller", "A whole face.", simulated=True, scenario="practised")
 LOSSES = RollerChoice("demo:link_losses", "Simulated roller", "Breaks.", simulated=True, scenario="link_losses")
@@ -59,6 +59,27 @@ class Session:
 
     def warn_of_limits(self, on):
         self.asked.append(("warn of limits", on))
+
+    def standing(self, flow):
+        return Standing(f"{flow.value} stands", "good")
+
+    def people(self):
+        return ["Ada", "Bo"]
+
+    def person(self):
+        return "Ada"
+
+    def set_person(self, name):
+        self.asked.append(("person", name))
+
+    def start_guide(self, flow):
+        self.asked.append(("guide", flow))
+
+    def act(self, key, value=""):
+        self.asked.append(("act", key, value))
+
+    def leave_guide(self):
+        self.asked.append("leave guide")
 
     def disconnect(self):
         self.asked.append("disconnect")

@@ -542,7 +542,7 @@ WORST = (
 )
 
 
-@pytest.mark.parametrize("size", [(900, 600), (1000, 680), (1360, 800), (1920, 1080)])
+@pytest.mark.parametrize("size", [(930, 600), (1000, 680), (1360, 800), (1920, 1080)])
 @pytest.mark.parametrize("state", WORST, ids=lambda state: state.phase.name)
 def test_nothing_overlaps(live, size, state):
     window, session, clock = live

@@ -549,7 +549,7 @@ def test_a_screen_reader_knows_what_to_type(pairing):
 # Room and names
 
 
-@pytest.mark.parametrize("size", [(900, 600), (1000, 680), (1360, 800)])
+@pytest.mark.parametrize("size", [(930, 600), (1000, 680), (1360, 800)])
 @pytest.mark.parametrize("state", [FORGOTTEN, ASKED], ids=["forgotten", "asked"])
 def test_nothing_overlaps(opened, size, state):
     others = [replace(REAL, key=str(i), title="A long name " * 4, detail="a detail " * 9) for i in range(6)]

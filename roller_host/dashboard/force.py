@@ -7,8 +7,9 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QPushButton
 
 from roller_host.cues.words import COMFORT, NOTHING
 from roller_host.dashboard import theme
@@ -44,6 +45,8 @@ def shown_uncertainty(sigma_n: float) -> float:
 class ForceGauge(Card):
     """Force now."""
 
+    asked_calibrate = Signal()
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Pressure", parent)
         self._force_n = math.nan
@@ -51,6 +54,12 @@ class ForceGauge(Card):
         self._comfort = Comfort.STALE
         self._band = STARTING_BANDS[""]
         self.setMinimumSize(330, 176)
+        self._calibrated = True
+        self.calibrate_button = QPushButton("Calibrate", self)
+        self.calibrate_button.setToolTip("Uncalibrated: the numbers are not newtons yet. Go to the Calibrate page")
+        self.calibrate_button.setAccessibleDescription(self.calibrate_button.toolTip())
+        self.calibrate_button.clicked.connect(self.asked_calibrate)
+        self.calibrate_button.hide()
         self.describe(COMFORT[self._comfort].words)
 
     def set_force(self, force_n: float, sigma_n: float) -> None:
@@ -74,8 +83,17 @@ class ForceGauge(Card):
             self.update()
 
     def set_calibrated(self, calibrated: bool) -> None:
-        """Say whether newtons come from a calibration of this roller."""
-        self.set_note("" if calibrated else "Not calibrated: newtons are approximate")
+        """Say whether newtons come from a calibration of this roller, and offer one where they do not."""
+        if calibrated != self._calibrated:
+            self._calibrated = calibrated
+            self.calibrate_button.setVisible(not calibrated)
+            self.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the button in the corner of the heading."""
+        super().resizeEvent(event)
+        size = self.calibrate_button.sizeHint()
+        self.calibrate_button.setGeometry(self.width() - CARD_PADDING - size.width() + 6, 7, size.width(), 30)
 
     def words(self) -> str:
         """The state as the person reads it."""
@@ -101,9 +119,11 @@ class ForceGauge(Card):
         if known:
             dim = self.look.tone("dim")
             x = draw_text(p, x + 8, baseline, "N", theme.font(big * 0.45, strong=True), dim)
-            x = draw_text(
-                p, x + 14, baseline, f"± {shown_uncertainty(self._sigma_n):.1f}", theme.font(theme.BODY + 1), dim
-            )
+            if self._calibrated:
+                told, tone, strong = f"± {shown_uncertainty(self._sigma_n):.1f}", dim, False
+            else:
+                told, tone, strong = "uncalibrated", self.look.tone("low"), True
+            x = draw_text(p, x + 14, baseline, told, theme.font(theme.BODY + 1, strong=strong), tone)
         return x
 
     def _paint_state(self, p: QPainter, left: QPointF, scale: float) -> None:

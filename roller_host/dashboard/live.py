@@ -10,6 +10,7 @@ from PySide6.QtCore import Signal, SignalInstance
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from roller_host.dashboard import theme, words
+from roller_host.dashboard.alerts import AlertsDialog
 from roller_host.dashboard.banner import Banner
 from roller_host.dashboard.compass import Compass
 from roller_host.dashboard.facemap import FaceMap
@@ -23,7 +24,10 @@ from roller_host.dashboard.timer import SessionTimer
 from roller_host.link.states import LinkPhase, LinkState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from roller_host.dashboard.session import Snapshot
+    from roller_host.signal.comfort import Band, Cue
 
 FORCE_HEIGHTS_N = (
     (1.5, 0.5),
@@ -66,6 +70,7 @@ class Header(QWidget):
 
     asked_disconnect = Signal()
     asked_theme = Signal()
+    asked_alerts = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +87,9 @@ class Header(QWidget):
         for pill in (self.recording, self.battery, self.loss, self.link):
             pill.setVisible(False)
             layout.addWidget(pill)
+        self.alerts_button = self._button("", "Why each alert was given (Ctrl+E)", self.asked_alerts)
+        self.alerts_button.hide()
+        layout.addWidget(self.alerts_button)
         self.theme_button = self._button("Light", "Change between light and dark (Ctrl+T)", self.asked_theme)
         self.disconnect_button = self._button(
             "Disconnect", "Leave this roller and choose another (Ctrl+D)", self.asked_disconnect
@@ -99,6 +107,11 @@ class Header(QWidget):
         """Show nothing of an earlier session."""
         for pill in (self.recording, self.battery, self.loss, self.link):
             pill.set_state("", "dim")
+
+    def set_alerts(self, n_alerts: int) -> None:
+        """Offer to explain the alerts, once there are some."""
+        self.alerts_button.setText("1 alert" if n_alerts == 1 else f"{n_alerts} alerts")
+        self.alerts_button.setVisible(n_alerts > 0)
 
     def set_link(self, state: LinkState, snapshot: Snapshot | None) -> None:
         """Show the phase, and the rate while samples are due."""
@@ -161,6 +174,8 @@ class LivePage(QWidget):
         self.compass = Compass(self)
         self.timer = SessionTimer(self)
         self.strokes = StrokeList(self)
+        self.alerts = AlertsDialog(self)
+        self.header.asked_alerts.connect(self.show_alerts)
         self.force_strip.set_note("last 10 s, shaded: your comfort band")
         self.speed_strip.set_note("last 10 s")
         outer = QVBoxLayout(self)
@@ -174,6 +189,24 @@ class LivePage(QWidget):
         columns.addLayout(_column((self.gauge, 26), (self.force_strip, 42), (self.speed_strip, 28)), 42)
         columns.addLayout(_column((self.compass, 40), (self.timer, 20), (self.strokes, 40)), 24)
         outer.addLayout(columns, 1)
+
+    def add_cues(self, cues: Sequence[Cue], bands: Mapping[tuple[str, str], Band]) -> None:
+        """Keep what was told, to be explained."""
+        for cue in cues:
+            self.alerts.add(cue, bands)
+        if cues:
+            self.header.set_alerts(len(self.alerts))
+
+    def clear_cues(self) -> None:
+        """Forget what was told."""
+        self.alerts.clear()
+        self.header.set_alerts(0)
+
+    def show_alerts(self) -> None:
+        """Open the alerts, if there are any."""
+        if len(self.alerts):
+            self.alerts.open()
+            self.alerts.list.setFocus()
 
 
 def _column(*cards: tuple[QWidget, int]) -> QVBoxLayout:

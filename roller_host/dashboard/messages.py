@@ -67,6 +67,14 @@ def link_message(state: LinkState) -> Message | None:
     return Message(words.opening(state.words), text, tone, _actions(state), passkey_of=passkey_of, spoken=spoken)
 
 
+def held_message(state: LinkState) -> Message | None:
+    """What to say beside the choice of rollers while one of them streams; None while none does."""
+    if state.phase is not LinkPhase.STREAMING:
+        return None
+    title = f"{state.device or 'The roller'} is connected"
+    return Message(title, "The session goes on while you look around here.", "good")
+
+
 def _actions(state: LinkState) -> tuple[Action, ...]:
     if state.phase is LinkPhase.STREAMING or state.wants_passkey:
         return ()

@@ -12,7 +12,14 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from roller_host.dashboard import faceshape, theme
 from roller_host.dashboard.banner import Banner
 from roller_host.dashboard.facemap import paint_features, paint_person
-from roller_host.dashboard.messages import Action, Message, counted_down, link_message, offer_message
+from roller_host.dashboard.messages import (
+    Action,
+    Message,
+    counted_down,
+    held_message,
+    link_message,
+    offer_message,
+)
 from roller_host.dashboard.passkey import PasskeyRow
 from roller_host.dashboard.rolleractions import RollerActions
 from roller_host.dashboard.rollerlist import RollerList
@@ -171,7 +178,7 @@ class PickerPage(QWidget):
     def set_state(self, state: LinkState) -> None:
         """Take what the link is doing."""
         self._state = state
-        self.banner.set_message(link_message(state))
+        self.banner.set_message(link_message(state) or held_message(state))
         was_busy = self.busy
         # A search scans as well, and so does an attempt to connect: scanning alone tells neither.
         if state.over or state.phase is LinkPhase.OFF:
@@ -196,10 +203,12 @@ class PickerPage(QWidget):
         self.choice_actions.set_choice(chosen, self.list.scenarios())
         self.choice_actions.setEnabled(not busy)
         self.offer.setEnabled(not busy)
-        self.connect_button.setText("Stop" if busy else "Connect")
+        held = self._state.phase is LinkPhase.STREAMING
+        self.connect_button.setText("Disconnect" if held else "Stop" if busy else "Connect")
         self.connect_button.setProperty("role", "" if busy else "primary")
         self.connect_button.style().polish(self.connect_button)
-        self.connect_button.setToolTip("Do not connect (Esc)" if busy else "Connect to the chosen roller (Enter)")
+        tip = "Leave the roller (Ctrl+D)" if held else "Do not connect (Esc)"
+        self.connect_button.setToolTip(tip if busy else "Connect to the chosen roller (Enter)")
         # Also for a roller that was heard to be taken: it may be free by now, and the attempt tells.
         self.connect_button.setEnabled(busy or chosen is not None)
 

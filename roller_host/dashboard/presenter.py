@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from roller_host.dashboard.messages import counted_down, link_message, session_message
 from roller_host.dashboard.playhead import Playhead
-from roller_host.dashboard.session import Rollers, Snapshot
+from roller_host.dashboard.session import Guided, Rollers, Snapshot
 from roller_host.dashboard.strip import SPAN_S, StripBand
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.signal.comfort import Comfort
@@ -52,6 +52,9 @@ class Presenter(QObject):
     waiting = Signal(float)
     """How long the newest state has lasted, s; told with the slow texts."""
     rollers_found = Signal(Rollers)
+    guided = Signal(Guided)
+    told = Signal(object, object)
+    """`Message` about link and session and the newest `Snapshot`, or None for each; told with the slow texts."""
 
     def __init__(self, session: LiveSession, page: LivePage, clock: Callable[[], float] = time.perf_counter) -> None:
         super().__init__(page)
@@ -63,7 +66,7 @@ class Presenter(QObject):
         self._snapshot: Snapshot | None = None
         self._place = ("", "")
         self._comfort = Comfort.STALE
-        self._fed_s = -math.inf
+        self._fed_s = self._guided_s = -math.inf
         self._slow_s = self._map_s = -math.inf
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.tick)
@@ -79,6 +82,7 @@ class Presenter(QObject):
     def clear(self) -> None:
         """Forget the session that was shown."""
         self._page.strokes.clear()
+        self._page.clear_cues()
         self._clear_strips()
         self._page.header.clear()
         self._snapshot = None
@@ -99,8 +103,9 @@ class Presenter(QObject):
         if now_s - self._fed_s > STALE_S and self._comfort is not Comfort.STALE:
             self._go_stale()
         moving = self._comfort is not Comfort.STALE and self._page.isVisible()
-        if self._timer.isActive() and self._timer.interval() != (FRAME_MS if moving else IDLE_MS):
-            self._timer.setInterval(FRAME_MS if moving else IDLE_MS)
+        period_ms = FRAME_MS if moving or now_s - self._guided_s < STALE_S else IDLE_MS
+        if self._timer.isActive() and self._timer.interval() != period_ms:
+            self._timer.setInterval(period_ms)
         if moving:
             self._scroll(now_s)
         if now_s - self._slow_s >= SLOW_S:
@@ -110,7 +115,7 @@ class Presenter(QObject):
             self._map_s = now_s
             self._page.face.set_seconds(self._snapshot.contact_s_by_place)
 
-    def _take(self, item: Estimates | LinkState | Snapshot | Rollers, now_s: float) -> None:
+    def _take(self, item: Estimates | LinkState | Snapshot | Rollers | Guided, now_s: float) -> None:
         match item:
             case Estimates():
                 self._fed_s = now_s
@@ -123,6 +128,9 @@ class Presenter(QObject):
                 self._take_snapshot(item)
             case Rollers():
                 self.rollers_found.emit(item)
+            case Guided():
+                self._guided_s = now_s
+                self.guided.emit(item)
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -135,6 +143,7 @@ class Presenter(QObject):
         for stroke in new.strokes:
             page.strokes.add_stroke(stroke)
             page.compass.add_stroke(stroke.direction_deg)
+        page.add_cues(new.cues, self._snapshot.bands if self._snapshot else {})
         if not new.t_s.size:
             return
         if new.t_s[-1] < page.force_strip.plot.trace.newest_s() - SPAN_S:
@@ -177,6 +186,7 @@ class Presenter(QObject):
         page.banner.set_message(message)
         page.header.set_link(link, snapshot)
         self.waiting.emit(waited_s)
+        self.told.emit(message, snapshot)
         if snapshot is None:
             return
         page.header.set_snapshot(snapshot, self._link)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The window: choose a roller, then the live page."""
+"""The window: choose a roller, roll, calibrate; the link goes on whatever page is open."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QIcon, QKeySequence, QPainter, QPixmap, QShortcut, QShowEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QWidget
 
 from roller_host.dashboard import faceshape, theme
+from roller_host.dashboard.calibrate.page import CalibratePage
 from roller_host.dashboard.facemap import paint_features, paint_person
 from roller_host.dashboard.live import LivePage
 from roller_host.dashboard.messages import Action
 from roller_host.dashboard.picker import PickerPage
 from roller_host.dashboard.presenter import Presenter
+from roller_host.dashboard.rail import Place, Rail
 from roller_host.dashboard.surface import Painted
 from roller_host.link.states import LinkPhase, LinkState
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from roller_host.dashboard.session import Interrupted, LiveSession, RollerChoice
+    from roller_host.dashboard.messages import Message
+    from roller_host.dashboard.session import Interrupted, LiveSession, RollerChoice, Snapshot
 
 TITLE = "Roller"
 
@@ -46,29 +49,43 @@ class MainWindow(QMainWindow):
         self._choice: RollerChoice | None = None
         """The roller of the link that was asked for last."""
         self._connect_again: Callable[[], None] = self.search
+        self._linked = False
+        """The roller has streamed since it was connected to."""
+        self._renewing = False
+        """A session is about to end because another one begins."""
         self.look = theme.look_for(mode)
         self.setWindowTitle(TITLE)
         self.setWindowIcon(_icon())
-        self.setMinimumSize(900, 600)
+        self.setMinimumSize(930, 600)
         self.resize(1360, 800)
         self.picker = PickerPage()
         self.live = LivePage()
+        self.calibrate = CalibratePage()
+        self._places: dict[Place, QWidget] = {
+            Place.LIVE: self.live,
+            Place.PAIR: self.picker,
+            Place.CALIBRATE: self.calibrate,
+        }
+        self.rail = Rail()
         self.pages = QStackedWidget()
-        self.pages.addWidget(self.picker)
-        self.pages.addWidget(self.live)
-        self.setCentralWidget(self.pages)
+        for page in (self.picker, self.live, self.calibrate):
+            self.pages.addWidget(page)
+        self.setCentralWidget(_beside(self.rail, self.pages))
         self.presenter = Presenter(session, self.live)
         self._connect_intents()
         self.set_mode(mode)
         self.picker.set_choices(session.choices())
         self.picker.set_offer(session.interrupted())
-        self.picker.list.setFocus()
+        self._show(Place.PAIR)
+        self._set_linked(False)
 
     def _connect_intents(self) -> None:
-        picker, session = self.picker, self._session
+        picker, session, calibrate = self.picker, self._session, self.calibrate
         self.presenter.link_changed.connect(self._show_link)
         self.presenter.waiting.connect(picker.show_waiting)
         self.presenter.rollers_found.connect(picker.set_rollers)
+        self.presenter.guided.connect(calibrate.set_guided)
+        self.presenter.told.connect(self._show_told)
         for intent, act in (
             (picker.asked_scan, self.search),
             (picker.asked_connect, self.connect_to),
@@ -88,6 +105,18 @@ class MainWindow(QMainWindow):
             (picker.passkey.cancelled, self._cancel),
             (self.live.passkey.typed, session.type_passkey),
             (self.live.passkey.cancelled, self._cancel),
+            (calibrate.banner.pressed, self._answer_banner),
+            (calibrate.asked_flow, session.start_guide),
+            (calibrate.acted, session.act),
+            (calibrate.asked_leave, session.leave_guide),
+            (calibrate.asked_leave, self._show_standing),
+            (calibrate.asked_renew, self._renew),
+            (calibrate.asked_theme, self.toggle_theme),
+            (calibrate.overview.named, self._take_person),
+            (self.rail.asked, self._show),
+            (self.rail.asked_mute, session.mute),
+            (self.rail.asked_limits, session.warn_of_limits),
+            (self.live.gauge.asked_calibrate, partial(self._show, Place.CALIBRATE)),
         ):
             intent.connect(act)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_system)
@@ -96,6 +125,7 @@ class MainWindow(QMainWindow):
             ("Ctrl+D", self.leave),
             ("Esc", self._cancel),
             ("F5", self.search),
+            ("Ctrl+E", self.live.show_alerts),
             ("Ctrl+Q", self.close),
         ):
             QShortcut(QKeySequence(keys), self).activated.connect(act)
@@ -120,7 +150,7 @@ class MainWindow(QMainWindow):
 
     def search(self) -> None:
         """Look for rollers, while there is a choice to make."""
-        if self.pages.currentWidget() is self.picker:
+        if self.pages.currentWidget() is self.picker and not self.picker.busy:
             self._session.scan()
 
     def connect_to(self, choice: RollerChoice) -> None:
@@ -142,6 +172,7 @@ class MainWindow(QMainWindow):
 
     def _begin_link(self, title: str, connect: Callable[[], None]) -> None:
         self._connect_again = partial(self._begin_link, title, connect)
+        self._set_linked(False)
         self.presenter.clear()
         for page in (self.picker, self.live):
             page.passkey.clear()
@@ -149,30 +180,52 @@ class MainWindow(QMainWindow):
         self.picker.set_state(LinkState(LinkPhase.CONNECTING, f"looking for {title}", device=title))
         connect()
 
+    def _renew(self) -> None:
+        """Leave the roller and connect to it again, in a new recording that begins with what was found."""
+        if self._choice is not None:
+            self._renewing = True
+            self.connect_to(self._choice)
+
+    def _take_person(self, name: str) -> None:
+        if name.strip() and name != self._session.person():
+            self._session.set_person(name)
+            self._show_standing()
+
+    def _show_standing(self) -> None:
+        """Show how the calibrations stand, on the page that offers them."""
+        overview = self.calibrate.overview
+        overview.set_people(self._session.people(), self._session.person())
+        for flow in overview.cards:
+            overview.set_standing(flow, self._session.standing(flow))
+
     def _answer_banner(self, action: Action) -> None:
         acts = {Action.AGAIN: self._connect_again, Action.PAIR_AGAIN: self._pair_again, Action.OTHER: self.leave}
         acts[action]()
 
     def _cancel(self) -> None:
-        if self.live.passkey.isVisible():
+        if self.pages.currentWidget() is self.calibrate:
+            self.calibrate.leave()
+        elif self.live.passkey.isVisible():
             self.leave()
-        elif self.picker.busy:
+        elif self.picker.busy and not self._linked:
             self._stop()
         else:
             self.picker.choice_actions.cancel()
 
     def _stop(self) -> None:
-        """Do not connect after all."""
-        if self.pages.currentWidget() is self.picker and self.picker.busy:
+        """Do not connect after all, or leave the roller that is connected."""
+        if self._linked:
+            self.leave()
+        elif self.pages.currentWidget() is self.picker and self.picker.busy:
             self._session.disconnect()
             self.picker.set_state(LinkState(LinkPhase.OFF))
 
     def leave(self) -> None:
         """Leave the roller and go back to the choice."""
-        if self.pages.currentWidget() is self.live:
+        if self._linked or self.pages.currentWidget() is self.live:
             self._session.disconnect()
             self.picker.set_state(LinkState(LinkPhase.OFF))
-            self._show_picker()
+            self._unlink()
 
     def toggle_theme(self) -> None:
         """Change between light and dark; from now on the system is not followed."""
@@ -188,8 +241,9 @@ class MainWindow(QMainWindow):
         for widget in self.findChildren(QWidget):
             if isinstance(widget, Painted | PickerPage):
                 widget.set_look(self.look)
+        self.rail.set_look(self.look)
         other = "Dark" if self.look.name == "light" else "Light"
-        for page in (self.picker, self.live.header):
+        for page in (self.picker, self.live.header, self.calibrate):
             page.theme_button.setText(other)
 
     def grab_to(self, path: Path | str) -> bool:
@@ -201,23 +255,52 @@ class MainWindow(QMainWindow):
             self.set_mode("system")
 
     def _show_link(self, state: LinkState) -> None:
+        if self._renewing and state.phase is LinkPhase.OFF:
+            self._renewing = False
+            return
         self.picker.set_state(state)
         if state.phase is LinkPhase.STREAMING:
             # Its packets are gone from the roller once another session has begun.
             self.picker.set_offer(None)
-            if self.pages.currentWidget() is not self.live:
-                self.pages.setCurrentWidget(self.live)
-                self.live.setFocus()
-            self.setWindowTitle(f"{self.live.header.title.text()} - {TITLE}")
+            if not self._linked:
+                self._set_linked(True)
+                if self.pages.currentWidget() is self.picker:
+                    self._show(Place.LIVE)
+                self._show_standing()
         elif state.phase is LinkPhase.OFF:
-            self._show_picker()
+            self._unlink()
 
-    def _show_picker(self) -> None:
-        if self.pages.currentWidget() is not self.picker:
-            self.pages.setCurrentWidget(self.picker)
-            self.setWindowTitle(TITLE)
-            self.picker.set_choices(self._session.choices())
+    def _show_told(self, message: Message | None, snapshot: Snapshot | None) -> None:
+        self.calibrate.banner.set_message(message)
+        self.calibrate.set_link(streaming=self._linked, calibrated=bool(snapshot and snapshot.calibrated))
+        if snapshot is not None:
+            self.rail.set_outputs(muted=snapshot.muted, limits=snapshot.haptics, problems=snapshot.cue_problems)
+
+    def _show(self, place: Place) -> None:
+        """Open a page; the link does not notice."""
+        page = self._places[place]
+        self.rail.set_place(place)
+        if self.pages.currentWidget() is not page:
+            self.pages.setCurrentWidget(page)
+            page.setFocus()
+        if page is self.picker:
             self.picker.list.setFocus()
+        elif page is self.calibrate:
+            self._show_standing()
+            self.calibrate.take_focus()
+
+    def _set_linked(self, linked: bool) -> None:
+        self._linked = linked
+        self.rail.set_enabled(Place.LIVE, linked, "Connect to a roller first")
+        self.setWindowTitle(f"{self.live.header.title.text()} - {TITLE}" if linked else TITLE)
+
+    def _unlink(self) -> None:
+        """Go back to the choice of rollers."""
+        self._set_linked(False)
+        self.calibrate.show_overview()
+        if self.pages.currentWidget() is not self.picker:
+            self._show(Place.PAIR)
+            self.picker.set_choices(self._session.choices())
             if self._choice is None or not self._choice.simulated:
                 # What was heard while the roller was in use here is no longer true.
                 self.search()
@@ -232,6 +315,18 @@ class MainWindow(QMainWindow):
         self.presenter.stop()
         self._session.close()
         super().closeEvent(event)
+
+
+def _beside(*widgets: QWidget) -> QWidget:
+    """Widgets side by side with nothing between them."""
+    whole = QWidget()
+    whole.setObjectName("page")
+    layout = QHBoxLayout(whole)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return whole
 
 
 def _icon() -> QIcon:
