@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from firmware_protocol import codec
 from firmware_protocol.codec import ProtocolError
+from roller_host.app.flows import Flows
 from roller_host.app.live import LiveRun, Options
 from roller_host.app.past import complete
+from roller_host.app.standing import person_standing, usual_person
 from roller_host.app.world import DEMO, demo_scenarios, is_demo, open_world
-from roller_host.dashboard.session import Interrupted, RollerChoice, Rollers, Snapshot
+from roller_host.dashboard.session import Flow, Guided, Interrupted, RollerChoice, Rollers, Snapshot, Standing
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.radio import Radio, open_radio
 from roller_host.link.sightings import Wanted
@@ -24,7 +26,7 @@ from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, 
 from roller_host.link.thread import LinkThread
 from roller_host.link.visit import IDENTIFY_S, forget_keys, identify
 from roller_host.prompt import PasskeyPrompt
-from roller_host.sessions import rollers
+from roller_host.sessions import people, rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import data_folder
 from roller_host.sessions.store import open_recording
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
     from concurrent.futures import Future
 
+    from roller_host.guide.step import Assistant
     from roller_host.signal.estimates import Estimates
 
 logger = logging.getLogger(__name__)
@@ -52,7 +55,7 @@ class DashboardSession:
     """
 
     def __init__(self, options: Options) -> None:
-        self.mailbox: deque[Estimates | LinkState | Snapshot | Rollers] = deque(maxlen=4096)
+        self.mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided] = deque(maxlen=4096)
         self._options = options
         wanted = rollers.target_of(options.device)
         named = wanted and not any(roller.device_id == wanted for roller in rollers.load())
@@ -62,6 +65,8 @@ class DashboardSession:
         """Ends the newest link, running or still waiting for the one before it to end."""
         self._one_link = asyncio.Lock()
         self._live: LiveRun | None = None
+        self._flows: Flows | None = None
+        self._person = options.person or ""
         self._searching = False
         self._prompt = PasskeyPrompt(self._ask)
         self._thread = LinkThread()
@@ -220,6 +225,42 @@ class DashboardSession:
         if self._live is not None:
             self._live.warn_of_limits(on)
 
+    def standing(self, flow: Flow) -> Standing:
+        """How what a flow finds stands now."""
+        try:
+            if flow is Flow.COMFORT:
+                return person_standing(self.person())
+            return self._flows.standing(flow) if self._flows is not None else Standing("")
+        except SessionError as error:
+            return Standing("Cannot be read", "bad", str(error))
+
+    def people(self) -> Sequence[str]:
+        """Names of those who have comfort bands."""
+        return [person.name for person in people.load_all()]
+
+    def person(self) -> str:
+        """Whose comfort is calibrated, and whose bands hold from the next session on where there are some."""
+        return self._person or usual_person()
+
+    def set_person(self, name: str) -> None:
+        """Take another person, known or new."""
+        self._person = name
+
+    def start_guide(self, flow: Flow) -> None:
+        """Begin a guided flow, or go on with it; what it shows arrives in the mailbox."""
+        if self._flows is not None:
+            self._begin(self._try(self._flows.open(flow)))
+
+    def act(self, key: str, value: str = "") -> None:
+        """Do in the open flow what the person chose."""
+        if self._flows is not None:
+            self._begin(self._flows.act(key, value))
+
+    def leave_guide(self) -> None:
+        """Let the open flow rest."""
+        if self._flows is not None:
+            self._begin(self._flows.leave())
+
     def disconnect(self) -> None:
         """Leave the roller in good order."""
         self._begin(self._disconnect())
@@ -246,7 +287,8 @@ class DashboardSession:
     async def _connect(self, choice: RollerChoice) -> None:
         spec, _, _ = self._world(choice)
         # A file named by the person is for the first session; later ones get names of their own.
-        options = replace(self._options, radio=spec, device=self._target(choice), seconds=None)
+        person = self.person() if self.person() in self.people() else None
+        options = replace(self._options, radio=spec, device=self._target(choice), seconds=None, person=person)
         self._options = replace(self._options, out=None)
         await self._connect_with(options)
 
@@ -266,9 +308,11 @@ class DashboardSession:
         return self._stop
 
     @asynccontextmanager
-    async def _opened(self, spec: str, seed: int, passkey: int | None) -> AsyncGenerator[Radio]:
+    async def _opened(
+        self, spec: str, seed: int, passkey: int | None, on_hands: Callable[[Assistant], None] = lambda _: None
+    ) -> AsyncGenerator[Radio]:
         """A radio that asks the person for what was not given on the command line."""
-        async with open_world(spec, seed, passkey) as (radio, _):
+        async with open_world(spec, seed, passkey, on_hands) as (radio, _):
             if passkey is None:
                 self._prompt.serve(radio, simulated=is_demo(spec))
             yield radio
@@ -291,13 +335,14 @@ class DashboardSession:
     async def _hold(self, options: Options, stop: asyncio.Event) -> None:
         """Keep a link to the roller until told to stop; its end, good or bad, reaches the window as a state."""
         watch = Watch(self.mailbox)
-        self._live = watch.live = LiveRun(options, watch.take, self.mailbox.append, watch.take_battery, watch.take_log)
+        live = self._live = watch.live = LiveRun(
+            options, watch.take, self.mailbox.append, watch.take_battery, watch.take_log
+        )
+        flows = watch.flows = self._flows = Flows(live, self.mailbox.append, self.person)
         posting = asyncio.create_task(watch.post())
         try:
-            async with self._opened(options.radio, options.seed, options.passkey) as radio:
-                await self._live.run(
-                    radio, stop, lambda text: self.mailbox.append(LinkState(LinkPhase.CONNECTING, text))
-                )
+            async with self._opened(options.radio, options.seed, options.passkey, flows.take_hands) as radio:
+                await live.run(radio, stop, lambda text: self.mailbox.append(LinkState(LinkPhase.CONNECTING, text)))
         except SessionError as error:
             text = "Choose another place, or free some space."
             self.mailbox.append(LinkState(LinkPhase.OFF, str(error), text, over=True))
@@ -306,7 +351,7 @@ class DashboardSession:
         except LinkError:
             logger.debug("the link ended with an error; its state has told the window")
         finally:
-            self._live = None
+            self._live = self._flows = None
             posting.cancel()
 
 

@@ -8,10 +8,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from roller_host.dashboard.session import Rollers, Snapshot
+from roller_host.dashboard.session import Guided, Rollers, Snapshot
 from roller_host.signal.comfort import band_of
 
 if TYPE_CHECKING:
+    from roller_host.app.flows import Flows
     from roller_host.app.live import LiveRun
     from roller_host.link.states import LinkState
     from roller_host.signal.estimates import Estimates
@@ -33,9 +34,10 @@ class Watch:
     """
 
     live: LiveRun
+    flows: Flows
     """To be set before anything arrives."""
 
-    def __init__(self, mailbox: deque[Estimates | LinkState | Snapshot | Rollers]) -> None:
+    def __init__(self, mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided]) -> None:
         self._mailbox = mailbox
         self._battery: int | None = None
         self._place = "", ""
@@ -54,6 +56,7 @@ class Watch:
         if place != self._place:
             self._place = place
             self._mailbox.append(self._snapshot())
+        self.flows.take(estimates)
 
     def take_battery(self, percent: int) -> None:
         """Note the battery level."""

@@ -224,6 +224,11 @@ class LiveRun:
         """The present moment on the session timeline, s; None while that is not known."""
         return self.pipeline.session_s(self._now_s())
 
+    def act(self, action: str, detail: str) -> None:
+        """Note in the recording what the person did."""
+        if self.recorder:
+            self.recorder.act(self._now_s(), action, detail)
+
     def _now_s(self) -> float:
         return time.perf_counter() - self._begin_s + self._offset_s
 
@@ -256,16 +261,12 @@ class LiveRun:
     def mute(self, on: bool) -> None:
         """Play nothing but the stop signal, or everything again; may be called from any thread."""
         self.outputs.muted = on
-        self._note_choice("sound", "muted" if on else "on")
+        self.act("sound", "muted" if on else "on")
 
     def warn_of_limits(self, on: bool) -> None:
         """Let the roller warn of limits by itself, or of the ceiling alone; may be called from any thread."""
         self.outputs.haptics = on
-        self._note_choice("haptics", "limits and ceiling" if on else "ceiling")
-
-    def _note_choice(self, action: str, detail: str) -> None:
-        if self.recorder:
-            self.recorder.act(self._now_s(), action, detail)
+        self.act("haptics", "limits and ceiling" if on else "ceiling")
 
     async def _go_on_from(self, path: Path, on_progress: Callable[[str], None]) -> None:
         """Begin where a session was cut off."""
