@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from roller_host.dashboard.session import Standing
@@ -42,7 +43,8 @@ def sensor_standing(device_id: str, head: int, flags: int, temp_c: float | None,
             return Standing("Calibrated before it came here", "good")
         return Standing("Uncalibrated: these are no newtons yet", "low")
     worst_n = max(abs(point.residual_n) for point in entry.made.points)
-    words = f"Calibrated {_day(entry.made.date)}, within {worst_n:.2f} N"
+    # Rounded up, so that it is never shown as none.
+    words = f"Calibrated {_day(entry.made.date)}, within {max(math.ceil(worst_n * 100), 1) / 100:.2f} N"
     late = calibrations.expiry(entry.made, now, temp_c)
     return Standing(words, "low" if late else "good", late)
 
