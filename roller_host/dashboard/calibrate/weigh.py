@@ -145,7 +145,7 @@ class ReadingTable(Card):
         for i, one in enumerate(readings):
             left = NOTHING if math.isnan(one.residual_n) else f"{round(one.residual_n, 2) + 0.0:+.2f}"
             name = f"{one.name} ▲" if i in suspects else one.name
-            for j, text in enumerate((name, f"{one.load_n:.2f}", left)):
+            for j, text in enumerate((name, f"{round(one.load_n, 2) + 0.0:.2f}", left)):
                 item = QTableWidgetItem(text.replace("-", "\N{MINUS SIGN}"))
                 if i in suspects:
                     item.setForeground(self.look.tone("bad"))
