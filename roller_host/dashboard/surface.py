@@ -180,13 +180,15 @@ class Choice(QComboBox):
         colours = self.palette()
         with QPainter(self) as p:
             p.setRenderHint(QPainter.RenderHint.Antialiasing)
-            focus = self.hasFocus()
+            typed = self.lineEdit()
+            focus = self.hasFocus() or (typed is not None and typed.hasFocus())
             p.setPen(QPen(colours.highlight() if focus else colours.mid(), 2.0 if focus else 1.0))
             p.setBrush(colours.button())
             p.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 9, 9)
             ink = colours.windowText().color() if self.isEnabled() else colours.placeholderText().color()
             p.setPen(QPen(ink, 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-            p.drawText(self.rect().adjusted(14, 0, -28, 0), Qt.AlignmentFlag.AlignVCenter, self.currentText())
+            if not self.isEditable():
+                p.drawText(self.rect().adjusted(14, 0, -28, 0), Qt.AlignmentFlag.AlignVCenter, self.currentText())
             tip = QPointF(self.width() - 17, self.height() / 2 + 2)
             p.drawPolyline([tip + QPointF(-4, -4), tip, tip + QPointF(4, -4)])
 

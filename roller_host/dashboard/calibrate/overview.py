@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from roller_host.dashboard import faceshape, theme
 from roller_host.dashboard.facemap import paint_features, paint_person
 from roller_host.dashboard.session import Flow, Standing
-from roller_host.dashboard.surface import CARD_PADDING, Card, Painted, Pill
+from roller_host.dashboard.surface import CARD_PADDING, Card, Choice, Painted, Pill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,13 +198,14 @@ class Overview(QWidget):
         self.scale_button.setAccessibleDescription("Press the roller on a scale, where no weights are at hand")
         self.scale_button.setMinimumHeight(36)
         self.cards[Flow.FORCE].layout_below.addWidget(self.scale_button)
-        self.person = QComboBox()
+        self.person = Choice()
         self.person.setEditable(True)
-        self.person.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.person.setInsertPolicy(Choice.InsertPolicy.NoInsert)
         self.person.setAccessibleName("Whose comfort")
         self.person.setMinimumHeight(36)
         self.person.textActivated.connect(self.named)
         typed = QLineEdit()
+        typed.setStyleSheet("background: transparent; border: none;")
         self.person.setLineEdit(typed)
         typed.editingFinished.connect(lambda: self.named.emit(self.person.currentText()))
         self.cards[Flow.COMFORT].layout_below.addWidget(self.person)
