@@ -21,6 +21,7 @@ from roller_host.sessions.source import open_source, params_from_json
 from roller_host.sessions.store import APPLICATION_ID, SCHEMA_VERSION, Recording
 from roller_host.signal.comfort import Band
 from roller_host.signal.core import SignalParams
+from roller_host.signal.ledger import is_since
 from roller_host.signal.timebase import new_beginnings
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ class Intake:
         self.pipeline = Pipeline(params)
         """Sees no packet; it learns about the device."""
         self._live = [Heard(LIVE, self.pipeline.model)]
+        self._asked: dict[int, int] = {}
+        """Tag of each START under way -> how many payloads had come when it was asked for."""
         self._log: list[bytes] = []
         self._log_began_us: dict[tuple[int, int], int] = {}
 
@@ -138,20 +141,32 @@ class Intake:
             (self._log if record.payload[:1] == _LOG else self._live[-1].payloads).append(record.payload)
             return
         self.pipeline.feed(record)
-        if record.source == "CONTROL" and record.direction == "in":
+        if record.source == "CONTROL":
             with suppress(ProtocolError):
-                self._heed(codec.decode_response(record.payload))
+                if record.direction == "in":
+                    self._heed(codec.decode_response(record.payload))
+                elif codec.OP_NAME.get((request := codec.decode_request(record.payload)).op) == "START":
+                    self._asked[request.tag] = len(self._live[-1].payloads)
 
     def _heed(self, response: codec.Response) -> None:
         name = codec.OP_NAME.get(response.op)
         if response.reply is None:
             return
         if name == "START":
-            self._live.append(Heard(LIVE, self.pipeline.model, from_start=True))
+            self._begin(response.tag, response.reply.t_us)
         elif name == "LOG_SESSION":
             self._log_began_us[response.reply.first, response.reply.last] = response.reply.unix_us
         # What was learnt later holds for the whole session, as does what was learnt before it.
         self._live[-1].model = self.pipeline.model
+
+    def _begin(self, tag: int, start_us: int) -> None:
+        """Begin a session; its first packets may have been faster than the response to START."""
+        came = self._live[-1].payloads
+        n_before = self._asked.pop(tag, len(came))
+        early = [payload for payload in came[n_before:] if is_since(payload, start_us)]
+        came[n_before:] = [payload for payload in came[n_before:] if not is_since(payload, start_us)]
+        self._live.append(Heard(LIVE, self.pipeline.model, from_start=True, payloads=early))
+        self._asked = dict.fromkeys(self._asked, 0)
 
     def sessions(self) -> Iterator[Heard]:
         """All sessions with a payload: live ones in order of their STARTs, then those of the offline log."""

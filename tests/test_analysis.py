@@ -370,6 +370,32 @@ def test_a_restart_of_the_device_is_another_session():
     assert_equal_to_live(found, *run(host.records))
 
 
+def answered_late(records, n_packets):
+    """The same, but each response to START comes behind the first packets of its session."""
+    waiting, changed = [], []
+    for record in records:
+        if record[1:3] == ("CONTROL", "in") and record.payload[1] == codec.OP["START"]:
+            waiting = [record]
+            continue
+        changed.append(record)
+        if waiting and record.source == "STREAM" and int.from_bytes(record.payload[2:6], "little") == n_packets - 1:
+            changed += waiting
+            waiting = []
+    return changed
+
+
+@pytest.mark.parametrize("n_packets", [1, 16])
+def test_packets_faster_than_the_response_to_start_are_of_its_session(n_packets):
+    records = answered_late(restarted(), n_packets)
+    assert records != list(restarted())
+    # Neighbours of what is missing are sent again too, though they are here.
+    records.append(records[-1]._replace(payload=resent(restarted()[stream_indexes(restarted())[150]].payload)))
+    found = analysed(records)
+    assert [one.packets for one in found.sessions] == [150, 134]
+    assert [(len(one.gaps), one.duplicates) for one in found.sessions] == [(0, 0), (0, 1)]
+    assert_array_equal(column(found, "force_n"), column(analysed(restarted()), "force_n"))
+
+
 def test_sessions_without_a_start_are_told_apart_by_their_numbers():
     streamed = [record for record in restarted() if record.source == "STREAM"]
     found = analysed(streamed)

@@ -14,7 +14,7 @@ from roller_host.link.quality import Quality
 from roller_host.link.race import InterruptedByEventError, end, race
 from roller_host.link.refusals import RequestError, if_known
 from roller_host.link.states import LinkLostError, LinkPhase, LinkState, RefusedError
-from roller_host.signal.ledger import Ledger, number_of
+from roller_host.signal.ledger import Ledger, is_since, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,7 +178,7 @@ class Stay:
         bookmark.session_id, bookmark.ledger = started.session_id, Ledger()
         for header in early:
             # What is older belongs to a session that was ended for this one.
-            if (int.from_bytes(header[6:10], "little") - started.t_us) % (1 << 32) < 1 << 31:
+            if is_since(header, started.t_us):
                 self.heed(header)
         self._heard_s = self._clock()
 

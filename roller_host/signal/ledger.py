@@ -15,6 +15,14 @@ def number_of(payload: bytes) -> int:
     return int.from_bytes(payload[2:6], "little")
 
 
+def is_since(payload: bytes, start_us: int) -> bool:
+    """Whether a STREAM payload is of the session that began at ``start_us`` of the device's clock, or of one before.
+
+    Decides for what is recent: the clock in a payload wraps every 71.6 minutes.
+    """
+    return (int.from_bytes(payload[6:10], "little") - start_us) % (1 << 32) < 1 << 31
+
+
 class Ledger:
     """Numbers of the packets of one session; memory grows with what is missing, not with what is there."""
 
