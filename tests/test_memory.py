@@ -3,12 +3,15 @@
 
 import asyncio
 import gc
+import json
 import subprocess
 import sys
+import tracemalloc
 import weakref
 from collections import Counter
 from contextlib import contextmanager, suppress
 
+import numpy as np
 import pytest
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from hosted import roller
@@ -21,6 +24,9 @@ from roller_host.link.quality import Quality
 from roller_host.link.race import race
 from roller_host.link.radio import open_radio
 from roller_host.link.stay import Stay
+from roller_host.sessions.store import Recorder
+from roller_host.signal.clock import ClockParams, ClockState, Exchange, exchange_step
+from roller_host.signal.clock_line import estimate
 from simulator.bluetooth.air import Air
 from simulator.bluetooth.faults import Fault, inject
 from simulator.bluetooth.hub import open_hub
@@ -127,3 +133,30 @@ def test_writing_a_long_session_takes_no_more_memory_than_a_short_one(tmp_path):
     command = [sys.executable, "-c", WRITER, str(tmp_path / "long.sqlite")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     assert int(run.stdout) < 512
+
+
+def peak_kib(work):
+    """Most memory that was in use at a time, beyond what was before, KiB."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_line_of_the_clocks_takes_little_memory_after_a_long_time_too():
+    state = ClockState()
+    rng = np.random.default_rng(100)
+    for t1_s in np.arange(0.0, 500.0, 1.0).tolist():
+        there_s, back_s = rng.uniform(0, 0.03, 2).tolist()
+        t2_us = round((t1_s + there_s) * 1e6)
+        state = exchange_step(ClockParams(), state, Exchange(t1_s, t2_us, 200, t1_s + there_s + 2e-4 + back_s))
+    assert len(state.exchanges) == 500
+    assert peak_kib(lambda: estimate(ClockParams(), state)) < 1024
+
+
+def test_the_summary_of_a_long_session_is_written_in_little_memory(tmp_path):
+    summary = {"stroke_list": [{str(key): i / 7 + key for key in range(18)} for i in range(1000)]}
+    recorder = Recorder(tmp_path / "long.sqlite", {}, print)
+    assert peak_kib(lambda: recorder.close(summary)) < 3 * len(json.dumps(summary)) / 1024

@@ -126,7 +126,11 @@ class Recorder:
         if not self._thread.is_alive():
             return
         if estimates is not None:
-            self._queue.put((_INSERT_ESTIMATE, ("summary", json.dumps(estimates))))
+            # Piece by piece: `json.dumps` holds all pieces at once, which take several times what they amount to.
+            text = bytearray()
+            for piece in json.JSONEncoder().iterencode(estimates):
+                text += piece.encode()
+            self._queue.put((_INSERT_ESTIMATE, ("summary", text.decode())))
         self._queue.put(None)
         self._thread.join()
 

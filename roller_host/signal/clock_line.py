@@ -207,7 +207,9 @@ def _weigh(
     n_shorter = max(n // 2, min(n, 4))
     if n_shorter >= 2:
         nearest = params.least_request_s - np.sort(-low, axis=1)[:, :n_shorter]
-        mass += params.trust * _log_likelihood(params, offsets[:, np.newaxis] - nearest[..., np.newaxis])
+        # One rate after the other: all at once would take 10 MiB, which the process would never give back.
+        for k, bounds_s in enumerate(nearest):
+            mass[k] += params.trust * _log_likelihood(params, offsets[k] - bounds_s[:, np.newaxis])
     return offsets, mass
 
 
@@ -219,15 +221,15 @@ def _answer_likelihood(answered_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _log_likelihood(params: ClockParams, delays_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of delays along the second axis, in rising order, given the last of them."""
+    """Of delays along the first axis, in rising order, given the last of them."""
     logs = np.log(np.maximum(delays_s, _LEAST_DELAY_S))
-    longest_s = np.maximum(delays_s[:, -1], _LEAST_DELAY_S)
+    longest_s = np.maximum(delays_s[-1], _LEAST_DELAY_S)
     terms: list[NDArray[np.float64]] = []
     for wait_s in params.shorter_waits_s:
         # Density in proportion to min(delay, wait), and its integral.
         below = np.where(longest_s < wait_s, longest_s**2 / 2, wait_s * (longest_s - wait_s / 2))
-        shape = np.minimum(logs[:, :-1], math.log(wait_s)).sum(axis=1)
-        terms.append(shape - (delays_s.shape[1] - 1) * np.log(below))
+        shape = np.minimum(logs[:-1], math.log(wait_s)).sum(axis=0)
+        terms.append(shape - (len(delays_s) - 1) * np.log(below))
     return np.logaddexp.reduce(terms, axis=0)
 
 
