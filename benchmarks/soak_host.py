@@ -46,8 +46,9 @@ def open_ends() -> Counter[str]:
 
 
 def memory_mib(pid: int) -> float:
-    """Resident memory of a process, MiB."""
-    return int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1]) * 4096 / 2**20
+    """Memory of a process, MiB, without the program files that are mapped: a system drops and reads those as it likes."""
+    lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) / 1024
 
 
 class Host:
@@ -94,7 +95,7 @@ class Host:
             await self._hearing
 
     def memory_mib(self) -> float:
-        """Its resident memory, MiB."""
+        """Its memory, MiB."""
         return memory_mib(self._process.pid)
 
     def _write(self, line: str) -> None:
