@@ -64,7 +64,7 @@ def run_calibrate_force(options: Options, task: ForceTask) -> int:
         error = CalibrationError("the demo's hands hang weights and have no scale: leave out --scale")
         return finish({}, error, BAD_INPUT, as_json=options.json)
     try:
-        masses = _masses(task.weights or (USUAL_KG if demo else None))
+        masses = _masses(USUAL_KG if demo and task.weights is None else task.weights)
     except WeightError as error:
         return finish({}, error, BAD_INPUT, as_json=options.json)
     if masses:
@@ -326,9 +326,9 @@ def run_calibrations(options: Options) -> int:
     """List all calibrations of the rollers, or of the one that is named; returns the exit code."""
     try:
         ids = [_device_id(options.device)] if options.device else calibrations.device_ids()
+        entries = [entry for device_id in ids for entry in calibrations.load(device_id)]
     except SessionError as error:
         return finish({}, error, BAD_INPUT, as_json=options.json)
-    entries = [entry for device_id in ids for entry in calibrations.load(device_id)]
     if options.json:
         sys.stdout.write(json.dumps({"calibrations": [_entry_json(entry) for entry in entries]}) + "\n")
     else:

@@ -150,6 +150,7 @@ def test_weights_that_contradict_each_other_are_refused_with_the_reason(quick, c
         ("0.5,10", "10 kg pulls with 98.1 N"),
         ("0.5,heavy", "'heavy' is no mass"),
         ("0.5,", "'' is no mass"),
+        ("", "'' is no mass"),
     ],
 )
 def test_a_list_that_can_make_no_calibration_is_bad_input_before_anything_hangs(weights, reason, capsys):

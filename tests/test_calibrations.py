@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from firmware_protocol import codec, reference
+from roller_host.cli import main
 from roller_host.pipeline import Pipeline
 from roller_host.sessions import calibrations
 from roller_host.sessions.calibrations import Made, Point
@@ -173,3 +174,44 @@ def test_the_uncertainty_of_the_sensitivity_grows_with_residuals_and_age():
     assert sigma(NOW - timedelta(days=9)) == fresh
     assert sigma(max_error_n=0.5) > fresh + 0.005
     assert sigma(flags=0) == ForceParams().nominal_sigma
+
+
+def damaged(tmp_path, **changes):
+    """Two calibrations on disk, the second one changed by hand."""
+    for gain in (1.0, 1.1):
+        path = calibrations.keep(made(gain), NOW, tmp_path)
+    first, second = path.read_text().splitlines()
+    path.write_text(f"{first}\n{json.dumps(json.loads(second) | changes)}\n")
+    return path
+
+
+@pytest.mark.parametrize("changes", [
+    {"date": "yesterday"}, {"date": 5}, {"sigma": "q"}, {"temp_c": []}, {"head": "0"}, {"device_id": "ff" * 8},
+    {"points": [{"mass_kg": "a", "load_n": 1.0, "counts": 1.0, "residual_n": 0.0}]}, {"points": [3]},
+    {"points": [{"mass_kg": 1.0, "load_n": 1.0, "counts": 1.0, "residual_n": float("nan")}]},
+])  # fmt: skip
+def test_a_calibration_that_makes_no_sense_is_passed_over(tmp_path, changes):
+    damaged(tmp_path, **changes)
+    assert [one.made for one in calibrations.load(ID, folder=tmp_path)] == [made(1.0)]
+
+
+@pytest.mark.parametrize("unix_s", [None, "abc", float("inf"), [1]])
+def test_a_damaged_date_of_the_choice_is_that_of_nobody(tmp_path, unix_s):
+    damaged(tmp_path, unix_s=unix_s)
+    assert [one.chosen_s for one in calibrations.load(ID, folder=tmp_path)] == [NOW_S, 0]
+
+
+@pytest.mark.parametrize("junk", [b"\xff\xfe\n", b"[" * 100_000 + b"\n"])
+def test_one_damaged_line_does_not_hide_the_others(tmp_path, junk):
+    path = calibrations.keep(made(), NOW, tmp_path)
+    path.write_bytes(junk + path.read_bytes())
+    assert [one.made for one in calibrations.load(ID, folder=tmp_path)] == [made()]
+
+
+def test_what_cannot_be_opened_is_said_and_not_taken_for_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ROLLER_HOST_DATA", str(tmp_path))
+    (tmp_path / "calibrations" / f"{ID}-0.jsonl").mkdir(parents=True)
+    with pytest.raises(SessionError, match="cannot read the calibrations"):
+        calibrations.in_use(ID)
+    assert main(["calibrate", "list"]) == 2
+    assert "cannot read the calibrations" in capsys.readouterr().err

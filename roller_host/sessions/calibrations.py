@@ -8,6 +8,7 @@ earlier one. The last event says what is in use.
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,6 @@ from roller_host.sessions.folder import data_folder
 from roller_host.signal.calibration import KeptCalibration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 FOLDER: Final = "calibrations"
@@ -90,6 +90,11 @@ def load(device_id: str, head: int = 0, folder: Path | None = None) -> list[Entr
         Exchangeable head.
     folder : Path, optional
         By default `FOLDER` in the data folder.
+
+    Raises
+    ------
+    SessionError
+        When there is a file that cannot be opened. Lines in it that make no sense are passed over.
     """
     made: list[Made] = []
     chosen: dict[int, int] = {}
@@ -97,14 +102,15 @@ def load(device_id: str, head: int = 0, folder: Path | None = None) -> list[Entr
     for event in _events(_file(device_id, head, folder)):
         if event.get("event") == "made":
             one = _made(event)
-            if one is None:
+            if one is None or (one.device_id, one.head) != (device_id, head):
                 continue
             made.append(one)
             number = len(made)
         else:
             number = event.get("number", 0)
         if event.get("event") in ("made", "chosen") and isinstance(number, int) and 0 < number <= len(made):
-            chosen[number], in_use = int(event.get("unix_s", 0)), number
+            since_s = event.get("unix_s")
+            chosen[number], in_use = since_s if type(since_s) is int else 0, number
     return [Entry(i, one, i == in_use, chosen.get(i, 0)) for i, one in enumerate(made, 1)]
 
 
@@ -218,16 +224,20 @@ def _file(device_id: str, head: int, folder: Path | None) -> Path:
 
 
 def _events(path: Path) -> list[dict[str, Any]]:
-    """Lines that can be read; a line that was cut off by a crash is passed over."""
+    """Lines that can be read; one that was cut off by a crash, or damaged, is passed over."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
+        lines = path.read_bytes().decode(errors="replace").splitlines()
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise SessionError(
+            f"cannot read the calibrations in {path}: {error.strerror}. Make that file readable, or move it away"
+        ) from error
     events: list[dict[str, Any]] = []
     for line in lines:
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
             events.append(event)
@@ -237,13 +247,31 @@ def _events(path: Path) -> list[dict[str, Any]]:
 def _made(event: dict[str, Any]) -> Made | None:
     """The calibration in an event; None when it makes no sense."""
     try:
-        known = {key: event[key] for key in Made.__dataclass_fields__ if key in event}
-        points: Sequence[Any] = known.pop("points", ())
-        made = Made(**known, points=tuple(Point(**point) for point in points))
+        made = Made(
+            event["device_id"],
+            event["head"],
+            _date(event["date"]),
+            str(event["method"]),
+            event["record"],
+            tuple(Point(**{key: _number(value) for key, value in point.items()}) for point in event.get("points", ())),
+            *(None if event.get(key) is None else _number(event[key]) for key in ("sigma", "temp_c")),
+        )
         codec.decode_record("CALIBRATION", bytes.fromhex(made.record))
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, AttributeError):
         return None
     return made
+
+
+def _date(text: str) -> str:
+    if text:
+        datetime.fromisoformat(text)
+    return text
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"{value} is no number")
+    return value
 
 
 def _append(device_id: str, head: int, event: dict[str, Any], folder: Path | None) -> Path:
