@@ -68,7 +68,8 @@ def run_comfort(options: Options, arguments: argparse.Namespace) -> int:
 
 def _person(options: Options, arguments: argparse.Namespace) -> Person:
     """The person to calibrate, with the places that are to be left out."""
-    name = arguments.person or (DEMO_PERSON if is_demo(options.radio) else FIRST_PERSON)
+    usual = DEMO_PERSON if is_demo(options.radio) else FIRST_PERSON
+    name = usual if arguments.person is None else arguments.person
     person = people.find_or_new(name)
     if left_out := _places(arguments.exclude):
         person = replace(person, excluded=dict.fromkeys(left_out, "left out") | dict(person.excluded))
@@ -148,6 +149,11 @@ class _Calibration:
         guidance = Guidance(guide, guide.take, self._show, self._hands)
         guidance.act(*self._form)
         guidance.act("go")
+        if guide.shown.step == "exclude":
+            raise SessionError(
+                f"all of these places are left out for {self._person.name}: take one back (roller-host people "
+                f"include), or choose others (--zones)"
+            )
         return guidance
 
     def _follow(self, guidance: Guidance) -> None:

@@ -55,6 +55,7 @@ def test_a_roller_that_is_not_calibrated_is_refused_with_the_way_forward(capsys)
     (("--zones", ","), "--zones names no place"),
     (("--exclude", "left ear"), "no place 'left ear'"),
     (("--person", " "), "1 to 40 printable characters"),
+    (("--person", ""), "1 to 40 printable characters"),
     (("--continue",), "no calibration of Demo was interrupted"),
 ])  # fmt: skip
 def test_what_makes_no_sense_is_refused_before_connecting(capsys, words, said):
@@ -68,6 +69,12 @@ def test_radio_that_is_none_keeps_its_exit_code(capsys):
     code, found, _ = calibrate(capsys, "--radio", "bogus")
     assert code == 2
     assert found["error"]
+
+
+def test_who_leaves_every_place_out_is_told_so_at_once(capsys):
+    code, found, _ = calibrate(capsys, "--radio", "demo", "--zones", "neck", "--exclude", "neck")
+    assert code == 2
+    assert "all of these places are left out for Demo" in found["error"]
 
 
 def test_places_to_leave_out_are_kept_before_anything_is_measured(capsys):

@@ -13,6 +13,7 @@ from roller_host.guide.reaction import ReactionTest
 from roller_host.guide.step import Order, Task
 from roller_host.guide.turns import Rests
 from roller_host.pipeline import Pipeline
+from roller_host.sessions.errors import SessionError
 from roller_host.sessions.person import Person, from_toml, to_toml
 from roller_host.signal.limits import Origin
 from roller_host.signal.record import Record
@@ -33,7 +34,13 @@ class Session:
         self.now_s = 0.0
         options = {"params": QUICK_RESTS, **options}
         person = person or Person("Anna")
-        self.guide = ComfortGuide(person, "00ff", "2026-01-02", self.kept.append, clock=lambda: self.now_s, **options)
+        self.disk_full = False
+        self.guide = ComfortGuide(person, "00ff", "2026-01-02", self.keep, clock=lambda: self.now_s, **options)
+
+    def keep(self, person):
+        if self.disk_full:
+            raise SessionError("no space")
+        self.kept.append(person)
 
     @property
     def shown(self):
@@ -403,3 +410,37 @@ def test_shown_values_are_new_after_every_change():
     session.hold(0.0, 0.1)
     assert session.shown is not before
     assert dataclasses.is_dataclass(session.shown)
+
+
+# --- What is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_flow_is_not_replaced_by_one_that_measured_nothing():
+    first = at_ramps("left cheek")
+    first.ramp()
+    (interrupted,) = [one for one in first.kept if one.unfinished][-1:]
+    second = at_ramps("left jaw", person=interrupted)
+    second.act("skip")
+    assert second.shown.step == "result"
+    second.act("discard")
+    assert all(one.unfinished == interrupted.unfinished for one in second.kept)
+
+
+def test_a_ramp_that_cannot_be_kept_counts_once():
+    session = at_ramps("left cheek")
+    session.hold(0.0, 2.0)
+    session.disk_full = True
+    with pytest.raises(SessionError):
+        session.hold(lambda t: 0.2 + t if t < 5 else 0.0, 7.0, (2.5, 4.5))
+    for _ in range(5):
+        session.hold(0.0, 0.1)
+    session.disk_full = False
+    session.hold(0.0, 0.1)
+    assert len(session.shown.marks[CHEEK]) == 1
+
+
+def test_a_form_whose_places_are_all_left_out_does_not_begin():
+    session = Session(Person("Anna", excluded=dict.fromkeys(PLACES, "sunburn")))
+    session.act("quick", "go")
+    assert session.shown.step == "exclude"
+    assert "left out" in session.shown.problem

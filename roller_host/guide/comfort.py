@@ -199,7 +199,10 @@ class ComfortGuide:
             self._turns.places = self._quick_places()
 
     def _leave_exclusions(self) -> None:
-        self._step = "reaction"
+        if self._turns.next(self.person.excluded) is None:
+            self._problem = "All of these places are left out: take one back, or choose others."
+        else:
+            self._step = "reaction"
 
     # --- Reaction ---------------------------------------------------------------------------------------------------
 
@@ -282,11 +285,12 @@ class ComfortGuide:
             self._believed.add(place)
         self._faults, self._doubted = (), None
         self._turns.marks[place] = (*self._turns.marks.get(place, ()), marks)
-        self._keep_unfinished()
         self._next_ramp()
         self._note = f"Pleasantly firm {marks.pleasant_n:.1f} N, as firm as you would like {marks.firmest_n:.1f} N."
         if marks.bound:
             self._note = f"Stop: the ceiling of {marks.firmest_n:g} N bounds this place."
+        # Last: what cannot be kept must not be taken in once more with the next packet.
+        self._keep_unfinished()
 
     def _fail(self, place: Place, ramp: Ramp, error: RampError) -> None:
         self._faults = (*self._faults, error.fault)
@@ -298,8 +302,8 @@ class ComfortGuide:
 
     def _leave(self, place: Place) -> None:
         self._turns.skipped.add(place)
-        self._keep_unfinished()
         self._next_ramp()
+        self._keep_unfinished()
 
     def _insist(self) -> None:
         """The person was at the right place after all."""
@@ -317,7 +321,9 @@ class ComfortGuide:
         self._keep_unfinished()
 
     def _keep_unfinished(self) -> None:
-        self._keep(replace(self.person, unfinished=self._turns.unfinished(self._reaction, self._date)))
+        # A flow that has nothing yet does not take the place of an interrupted one.
+        if self._turns.marks or self.person.unfinished is None:
+            self._keep(replace(self.person, unfinished=self._turns.unfinished(self._reaction, self._date)))
 
     # --- Result -----------------------------------------------------------------------------------------------------
 
@@ -336,7 +342,8 @@ class ComfortGuide:
         self._note, self._over = "Saved.", True
 
     def _discard(self) -> None:
-        self.person = replace(self.person, unfinished=None)
+        if self._turns.marks:
+            self.person = replace(self.person, unfinished=None)
         self._keep(self.person)
         self._note, self._over = "Nothing was changed.", True
 
