@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from firmware_protocol.zones import PLACES, ZONES, place_name, places_named
 from roller_host.sessions import people
 from roller_host.sessions.errors import SessionError
+from roller_host.sessions.folder import is_taken
 from roller_host.sessions.person import Person
 from roller_host.signal.comfort import STARTING_BANDS
 from roller_host.signal.limits import Answer, Origin
@@ -172,7 +173,7 @@ def _include(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def _export(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     person, path = people.find(arguments.name), arguments.file
-    if path.exists():
+    if is_taken(path):
         raise SessionError(f"{path} exists already: choose another name, nothing is overwritten")
     people.write(path, person)
     return {"person": person.name, "file": str(path)}, f"{person.name} -> {path}\n"
@@ -180,9 +181,8 @@ def _export(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def _import(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     person = people.read(arguments.file)
-    if arguments.name:
-        person = replace(person, name=arguments.name)
-    people.must_be_new(person.name)
+    name = people.new_name(person.name if arguments.name is None else arguments.name)
+    person = replace(person, name=name)
     path = people.save(person)
     return {"person": person.name, "file": str(path)}, f"{person.name}: {_measured(person)} places measured\n"
 

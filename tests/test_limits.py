@@ -99,6 +99,12 @@ def test_refinement_comes_down_faster_than_it_goes_up():
     assert refine(PARAMS, "cheek", band, 10.0, Answer.RIGHT) == band
 
 
+def test_what_rounding_leaves_of_a_step_is_none():
+    band = Band(0.1, 0.4, 0.85 * 8.0 - 1e-15, 8.0)
+    assert band.limit_n < PARAMS.limit_ratio * 8.0
+    assert refine(PARAMS, "cheek", band, 8.0, Answer.TOO_LIGHT) == band
+
+
 @hypothesis.given(st.lists(st.sampled_from(Answer), max_size=60), st.sampled_from(PLACES))
 def test_no_answer_raises_a_limit_above_what_was_measured(answers, place):
     band = start = STARTING_BANDS[place[0]]

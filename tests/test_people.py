@@ -10,11 +10,12 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
+from roller_host.app.standing import person_standing
 from roller_host.cli import main
 from roller_host.sessions import people
 from roller_host.sessions.doses import dose_of_week
 from roller_host.sessions.errors import SessionError
-from roller_host.sessions.person import Person, PlaceBand, Refinement, Unfinished, from_toml, to_toml
+from roller_host.sessions.person import MOST_ROWS, Person, PlaceBand, Refinement, Unfinished, from_toml, to_toml
 from roller_host.sessions.store import Recorder
 from roller_host.signal.comfort import STARTING_BANDS, Band, band_of
 from roller_host.signal.dose import Dose
@@ -189,6 +190,47 @@ def test_unknown_person_is_told_who_is_known():
         people.find("Zoe")
 
 
+def test_of_two_files_with_one_name_neither_is_written_over_the_other(folder):
+    path = people.save(ANNA)
+    copy = path.with_name("copy.toml")
+    copy.write_text(to_toml(dataclasses.replace(ANNA, excluded={})))
+    kept = copy.read_text()
+    assert people.save(people.find("Anna B.")) == path
+    assert people.read(path) == ANNA
+    assert copy.read_text() == kept
+    people.delete("Anna B.")
+    assert copy.read_text() == kept
+
+
+def test_a_name_is_the_same_in_one_piece_and_with_accents_apart():
+    people.save(Person("Zo\u00eb"))
+    assert people.find("Zoe\u0308").name == "Zo\u00eb"
+    with pytest.raises(SessionError, match="already"):
+        people.new_name("zoe\u0308")
+
+
+def test_who_has_a_damaged_profile_is_not_begun_anew(folder):
+    path = people.save(ANNA)
+    path.write_text("name = ")
+    with pytest.raises(SessionError, match="not readable as TOML"):
+        people.find_or_new("Anna B.")
+    assert people.find_or_new("Ben").name == "Ben"
+
+
+def test_many_answers_leave_a_profile_that_can_be_read():
+    person = dataclasses.replace(ANNA, refinements=ANNA.refinements * MOST_ROWS)
+    person, _ = person.felt(CHEEK, Answer.RIGHT, DATE)
+    assert from_toml(to_toml(person)).refinements[-1].answer is Answer.RIGHT
+
+
+@pytest.mark.parametrize("date", ["", "yesterday"])
+def test_a_profile_written_by_hand_needs_no_date(date):
+    people.save(ANNA)
+    path = people.people_folder() / "anna-b.toml"
+    path.write_text(to_toml(dataclasses.replace(ANNA, unfinished=None)).replace(f'date = "{DATE}"', f'date = "{date}"'))
+    assert person_standing("Anna B.").words == "Anna B.: 1 places, date unknown"
+
+
 # --- Doses of a week --------------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
@@ -255,6 +297,22 @@ def test_export_and_import_carry_a_profile_over(capsys, tmp_path):
     assert (code, "already" in err) == (2, True)
     assert said(capsys, "import", str(file), "--as", "Anna at work")[0] == 0
     assert people.find("Anna at work").bands == ANNA.bands
+
+
+def test_import_says_the_name_that_is_kept(capsys, tmp_path):
+    file = tmp_path / "anna.toml"
+    file.write_text(to_toml(ANNA))
+    assert said(capsys, "import", str(file), "--as", " Anna\tC.\n")[1].startswith("Anna C.: ")
+    assert said(capsys, "import", str(file), "--as", "")[0] == 2
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "dangling"])
+def test_export_to_a_name_that_cannot_be_exits_with_2(capsys, tmp_path, name):
+    people.save(ANNA)
+    (tmp_path / "dangling").symlink_to(tmp_path / "elsewhere")
+    code, _, err = said(capsys, "export", "Anna B.", str(tmp_path / name))
+    assert (code, "Anna" in err) == (2, False)
+    assert (tmp_path / "dangling").is_symlink()
 
 
 @pytest.mark.parametrize("words", [

@@ -75,5 +75,9 @@ def usual_person() -> str:
 
 
 def _day(date: str) -> str:
-    when = datetime.fromisoformat(date)
+    """In words; a profile that was written by hand may have any text there."""
+    try:
+        when = datetime.fromisoformat(date)
+    except ValueError:
+        return "date unknown"
     return f"{when.day} {when:%b %Y}"

@@ -30,6 +30,11 @@ def recordings_folder() -> Path:
     return data_folder() / "recordings"
 
 
+def is_taken(path: Path) -> bool:
+    """Whether something bears that name, be it a link to nowhere; a name that none can bear is not taken."""
+    return os.path.lexists(path)
+
+
 def already_there(path: Path) -> SessionError:
     """Error for a file asked for that exists."""
     return SessionError(f"{path} exists already, and recordings are never overwritten: choose another name")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from roller_host.sessions.errors import SessionError
-from roller_host.sessions.folder import data_folder
+from roller_host.sessions.folder import data_folder, is_taken
 from roller_host.sessions.person import Person, checked_name, from_toml, to_toml
 
 if TYPE_CHECKING:
@@ -63,11 +63,17 @@ def find_or_new(name: str, folder: Path | None = None) -> Person:
     Raises
     ------
     SessionError
-        When the name is none.
+        When the name is none, or what seems to be this person's profile cannot be read.
     """
     wanted = _checked(name)
-    known = {person.name.casefold(): person for _, person in _stored(folder)}
-    return known.get(wanted.casefold()) or Person(wanted)
+    found = _first(wanted, folder)
+    if found is None:
+        # Beginning anew would forget places that are left out.
+        usual = (folder or people_folder()) / f"{_stem(wanted)}{SUFFIX}"
+        if is_taken(usual):
+            read(usual)
+        return Person(wanted)
+    return found[1]
 
 
 def find(name: str, folder: Path | None = None) -> Person:
@@ -78,10 +84,12 @@ def find(name: str, folder: Path | None = None) -> Person:
     SessionError
         When nobody is called so; says who is known.
     """
-    wanted = _checked(name).casefold()
-    for _, person in _stored(folder):
-        if person.name.casefold() == wanted:
-            return person
+    return _file_of(name, folder)[1]
+
+
+def _file_of(name: str, folder: Path | None) -> tuple[Path, Person]:
+    if found := _first(_checked(name), folder):
+        return found
     known = ", ".join(person.name for person in load_all(folder)) or "nobody yet"
     broken = "".join(f". {problem}" for problem in unreadable(folder))
     raise SessionError(
@@ -103,11 +111,16 @@ def save(person: Person, folder: Path | None = None) -> Path:
     SessionError
         When it cannot be written.
     """
-    name = _checked(person.name).casefold()
-    known = {stored.name.casefold(): path for path, stored in _stored(folder)}
-    target = known.get(name) or _free(folder or people_folder(), name)
-    write(target, replace(person, name=_checked(person.name)))
+    name = _checked(person.name)
+    found = _first(name, folder)
+    target = found[0] if found else _free(folder or people_folder(), name)
+    write(target, replace(person, name=name))
     return target
+
+
+def _first(name: str, folder: Path | None) -> tuple[Path, Person] | None:
+    """File and profile of a checked name; of several that somebody copied there, always the same one."""
+    return next((one for one in _stored(folder) if one[1].name.casefold() == name.casefold()), None)
 
 
 def _checked(name: str) -> str:
@@ -119,12 +132,16 @@ def _checked(name: str) -> str:
 
 def _free(folder: Path, name: str) -> Path:
     """A file name for a person, which no other has."""
-    stem = re.sub(r"[^a-z0-9]+", "-", name).strip("-") or "person"
+    stem = _stem(name)
     candidate, n = folder / f"{stem}{SUFFIX}", 1
-    while candidate.exists():
+    while is_taken(candidate):
         n += 1
         candidate = folder / f"{stem}_{n}{SUFFIX}"
     return candidate
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "person"
 
 
 def write(target: Path, person: Person) -> None:
@@ -154,14 +171,12 @@ def delete(name: str, folder: Path | None = None) -> None:
     SessionError
         When nobody is called so, or the file cannot be removed.
     """
-    wanted = find(name, folder).name
-    for path, person in _stored(folder):
-        if person.name == wanted:
-            try:
-                path.with_name(path.name + KEPT).unlink(missing_ok=True)
-                path.unlink()
-            except OSError as error:
-                raise SessionError(f"cannot delete {path}: {error.strerror}") from error
+    path = _file_of(name, folder)[0]
+    try:
+        path.with_name(path.name + KEPT).unlink(missing_ok=True)
+        path.unlink()
+    except OSError as error:
+        raise SessionError(f"cannot delete {path}: {error.strerror}") from error
 
 
 def rename(name: str, new: str, folder: Path | None = None) -> Person:
@@ -172,25 +187,26 @@ def rename(name: str, new: str, folder: Path | None = None) -> Person:
     SessionError
         When nobody is called so, or somebody is called ``new``.
     """
-    person, new = find(name, folder), _checked(new)
+    (path, person), new = _file_of(name, folder), _checked(new)
     if new.casefold() != person.name.casefold():
-        must_be_new(new, folder)
-    path = next(path for path, stored in _stored(folder) if stored.name == person.name)
+        new = new_name(new, folder)
     person = replace(person, name=new)
     write(path, person)
     return person
 
 
-def must_be_new(name: str, folder: Path | None = None) -> None:
-    """Check that nobody is called so.
+def new_name(name: str, folder: Path | None = None) -> str:
+    """Name for a person, as it is kept.
 
     Raises
     ------
     SessionError
-        When somebody is.
+        When it is none, or somebody is called so.
     """
-    if _checked(name).casefold() in [person.name.casefold() for person in load_all(folder)]:
+    name = _checked(name)
+    if _first(name, folder):
         raise SessionError(f"there is a profile of {name!r} already; choose another name, or delete that one first")
+    return name
 
 
 def read(path: Path) -> Person:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import tomllib
+import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -120,7 +121,7 @@ class Person:
                 f"{where}: {answer.value}; limit {before.band.limit_n:.2f} -> {moved.limit_n:.2f} N ({share:+.0f} %), "
                 f"band {before.band.low_n:.2f}-{before.band.firm_n:.2f} -> {moved.low_n:.2f}-{moved.firm_n:.2f} N"
             )
-        return replace(self, bands=bands, refinements=(*self.refinements, done)), words
+        return replace(self, bands=bands, refinements=(*self.refinements, done)[-MOST_ROWS:]), words
 
 
 def checked_name(name: str) -> str:
@@ -131,7 +132,8 @@ def checked_name(name: str) -> str:
     ValueError
         When it is empty, too long, or holds signs that nobody can type.
     """
-    name = " ".join(name.split())
+    # The same letters are typed, and stored by systems, in one piece or as letter and accent.
+    name = unicodedata.normalize("NFC", " ".join(name.split()))
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
         raise ValueError(f"a person's name has 1 to {LONGEST_NAME} printable characters, {name[:60]!r} has not")
     return name

@@ -8,6 +8,7 @@ is named. Pain thresholds are published, and far above (docs/calibration.md): no
 from __future__ import annotations
 
 import enum
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -194,7 +195,8 @@ def refine(params: LimitParams, zone: str, band: Band, most_n: float, answer: An
     if factor > 1:
         most_n = min(most_n, params.limit_ratio * STARTING_BANDS[zone].ceiling_n)
         factor = max(min(factor, most_n / band.limit_n), 1.0)
-    if factor == 1 or factor * band.limit_n < params.least_limit_n:
+    # Rounding is no step.
+    if math.isclose(factor, 1) or factor * band.limit_n < params.least_limit_n:
         return band
     return _ordered(params, zone, factor * band.firm_n, factor * band.limit_n)
 
