@@ -27,7 +27,7 @@ from roller_host.people_commands import run_people
 from roller_host.pipeline import Pipeline
 from roller_host.sessions import people
 from roller_host.sessions.errors import SessionError
-from roller_host.sessions.folder import already_there
+from roller_host.sessions.folder import already_there, is_taken
 from roller_host.sessions.source import guided_by, open_source
 from roller_host.terminal import BAD_INPUT, Progress, exit_code, finish, say_assumed, status_line
 
@@ -178,7 +178,7 @@ def run_dashboard(options: Options) -> int:
     try:
         if not is_demo(options.radio):
             open_radio(options.radio)
-        if options.out is not None and options.out.exists():
+        if options.out is not None and is_taken(options.out):
             raise already_there(options.out)
         if options.routine is not None:
             guided_by(options.routine)

@@ -27,7 +27,7 @@ from roller_host.pipeline import Pipeline
 from roller_host.sessions import calibrations, people, rollers
 from roller_host.sessions.doses import dose_of_week
 from roller_host.sessions.errors import SessionError
-from roller_host.sessions.folder import already_there, reserve
+from roller_host.sessions.folder import already_there, is_taken, reserve
 from roller_host.sessions.shelf import Settings, Shelf
 from roller_host.sessions.source import guided_by
 from roller_host.sessions.store import Recorder
@@ -152,7 +152,7 @@ class LiveRun:
             When there is nowhere to record to, or the session to go on with, the routine or the person cannot be read.
         """
         options = self._options
-        if options.out is not None and options.out.exists():
+        if options.out is not None and is_taken(options.out):
             raise already_there(options.out)
         self.pipeline = Pipeline(self._params())
         if options.resume is not None:
@@ -173,6 +173,8 @@ class LiveRun:
     async def _stream(self, radio: Radio, stop: asyncio.Event) -> None:
         def take(record: Record) -> None:
             # Without a recording there is no session; the link is still left in good order.
+            if self._failure:
+                return
             try:
                 self._take(record._replace(t_s=record.t_s + self._offset_s))
             except SessionError as error:
