@@ -11,17 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from firmware_protocol import codec
-from firmware_protocol.codec import ProtocolError
+from roller_host.app.choices import roller_choices, roller_of
+from roller_host.app.felt import Felt
 from roller_host.app.flows import Flows
 from roller_host.app.live import LiveRun, Options
 from roller_host.app.past import complete
 from roller_host.app.standing import person_standing, usual_person
-from roller_host.app.world import DEMO, demo_scenarios, is_demo, open_world
-from roller_host.dashboard.session import Flow, Guided, Interrupted, RollerChoice, Rollers, Snapshot, Standing
+from roller_host.app.world import is_demo, open_world
+from roller_host.dashboard.session import Flow, Guided, Interrupted, Question, RollerChoice, Rollers, Snapshot, Standing
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.radio import Radio, open_radio
-from roller_host.link.sightings import Wanted
 from roller_host.link.states import BadRadioError, Found, LinkError, LinkPhase, LinkState
 from roller_host.link.thread import LinkThread
 from roller_host.link.visit import IDENTIFY_S, forget_keys, identify
@@ -29,16 +28,16 @@ from roller_host.prompt import PasskeyPrompt
 from roller_host.sessions import people, rollers
 from roller_host.sessions.errors import SessionError
 from roller_host.sessions.folder import data_folder
-from roller_host.sessions.store import open_recording
 from roller_host.sessions.unfinished import latest_unfinished
 from roller_host.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
     from concurrent.futures import Future
 
     from roller_host.guide.step import Assistant
     from roller_host.signal.estimates import Estimates
+    from roller_host.signal.limits import Answer, Place
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class DashboardSession:
     """
 
     def __init__(self, options: Options) -> None:
-        self.mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided] = deque(maxlen=4096)
+        self.mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided | Question] = deque(maxlen=4096)
         self._options = options
         wanted = rollers.target_of(options.device)
         named = wanted and not any(roller.device_id == wanted for roller in rollers.load())
@@ -66,6 +65,8 @@ class DashboardSession:
         self._one_link = asyncio.Lock()
         self._live: LiveRun | None = None
         self._flows: Flows | None = None
+        self._felt: Felt | None = None
+        """Of the present session, or of the last one."""
         self._person = options.person or ""
         self._searching = False
         self._prompt = PasskeyPrompt(self._ask)
@@ -76,21 +77,12 @@ class DashboardSession:
 
     def choices(self) -> Sequence[RollerChoice]:
         """Known rollers, those nearby, the simulated ones."""
-        heard = dict(self._found)
-        known: list[RollerChoice] = []
-        for roller in rollers.load():
-            wanted = Wanted("", bytes.fromhex(roller.device_id), roller.address)
-            found = next((one for one in heard.values() if wanted.matches(one)), None)
-            if found:
-                del heard[found.address]
-            known.append(_known_choice(roller, found))
-        nearby = [RollerChoice(one.address, one.name or one.address, **_sighting(one)) for one in heard.values()]
-        return (*known, *self._named, *nearby, *_simulated())
+        return roller_choices(self._found.values(), self._named)
 
     def interrupted(self) -> Interrupted | None:
         """The session that was cut off last, if somebody may want to go on with it."""
         found = latest_unfinished()
-        return Interrupted(str(found.path), _roller_of(found.path), found.began, found.age_s) if found else None
+        return Interrupted(str(found.path), roller_of(found.path), found.began, found.age_s) if found else None
 
     def scan(self) -> None:
         """Look for real rollers; finds arrive in the mailbox."""
@@ -261,6 +253,23 @@ class DashboardSession:
         if self._flows is not None:
             self._begin(self._flows.leave())
 
+    def ask_feel(self) -> None:
+        """Ask how the present session feels so far, or how the last one did."""
+        self._begin(self._try(self._ask_feel(Question(""))))
+
+    async def _ask_feel(self, otherwise: Question | None = None) -> None:
+        question = self._felt.question() if self._felt is not None else otherwise
+        if question is not None and (question.places or otherwise is not None):
+            self.mailbox.append(question)
+
+    def feel(self, answers: Mapping[Place, Answer]) -> None:
+        """Take answers to the newest question into the person's profile."""
+        self._begin(self._try(self._feel(answers)))
+
+    async def _feel(self, answers: Mapping[Place, Answer]) -> None:
+        if self._felt is not None:
+            self._tell(note=self._felt.keep(answers))
+
     def disconnect(self) -> None:
         """Leave the roller in good order."""
         self._begin(self._disconnect())
@@ -339,6 +348,7 @@ class DashboardSession:
             options, watch.take, self.mailbox.append, watch.take_battery, watch.take_log
         )
         flows = watch.flows = self._flows = Flows(live, self.mailbox.append, self.person)
+        felt = self._felt = Felt(options.person, flows.rolled_s) if options.person else None
         posting = asyncio.create_task(watch.post())
         try:
             async with self._opened(options.radio, options.seed, options.passkey, flows.take_hands) as radio:
@@ -353,46 +363,8 @@ class DashboardSession:
         finally:
             self._live = self._flows = None
             posting.cancel()
-
-
-def _sighting(found: Found | None) -> dict[str, Any]:
-    if found is None:
-        return {}
-    return {"taken": found.taken, "seen_s": found.seen_s, "rssi_dbm": found.rssi_dbm}
-
-
-def _known_choice(roller: rollers.KnownRoller, found: Found | None) -> RollerChoice:
-    return RollerChoice(
-        roller.device_id,
-        roller.title,
-        roller.name if roller.own_name else "",
-        known=True,
-        at_start=roller.at_start,
-        last_used=roller.last_seen,
-        security_mode=roller.security_mode,
-        **_sighting(found),
-    )
-
-
-def _simulated() -> list[RollerChoice]:
-    """The usual scenario first; all of them are one roller to choose."""
-    known = demo_scenarios()
-    usual = "practised"
-    first = RollerChoice(DEMO, "Simulated roller", known.get(usual, ""), simulated=True, scenario=usual)
-    others = [
-        RollerChoice(f"{DEMO}:{name}", "Simulated roller", text, simulated=True, scenario=name)
-        for name, text in known.items()
-        if name != usual
-    ]
-    return [first, *others]
-
-
-def _roller_of(path: Path) -> str:
-    """Title of the roller that a recording is of."""
-    with suppress(SessionError, ProtocolError):
-        for record in open_recording(path).records():
-            if record.source == "INFO":
-                device_id = bytes(codec.decode_record("INFO", record.payload).device_id).hex()
-                known = rollers.find(device_id)
-                return known.title if known else device_id
-    return "a roller"
+            if felt is not None:
+                felt.end()
+        if stop is self._stop:
+            # No other session follows at once.
+            await self._try(self._ask_feel())

@@ -155,8 +155,8 @@ def _feel(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise SessionError(f"{arguments.how!r} is no answer: say {', '.join(answers)}")
     person, steps = people.find(arguments.name), []
     for place in _place(arguments.place):
-        person, words = person.felt(place, answer, datetime.now().astimezone().isoformat(timespec="seconds"))
-        steps.append(words)
+        person, step = person.felt(place, answer, datetime.now().astimezone().isoformat(timespec="seconds"))
+        steps.append(f"{place_name(*place)}: {answer.value}; {step}")
     people.save(person)
     return {"person": person.name, "steps": steps}, "\n".join(steps) + "\n"
 

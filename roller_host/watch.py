@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from roller_host.dashboard.session import Guided, Rollers, Snapshot
+from roller_host.dashboard.session import Guided, Question, Rollers, Snapshot
 from roller_host.signal.comfort import band_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Watch:
     flows: Flows
     """To be set before anything arrives."""
 
-    def __init__(self, mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided]) -> None:
+    def __init__(self, mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided | Question]) -> None:
         self._mailbox = mailbox
         self._battery: int | None = None
         self._place = "", ""
@@ -101,6 +101,7 @@ class Watch:
             bands=pipeline.params.bands,
             log_fetched=self._log[0],
             log_packets=self._log[1],
+            enough=live.enough(),
         )
 
     def _lately(self) -> tuple[float, float]:

@@ -81,6 +81,12 @@ class Session:
     def leave_guide(self):
         self.asked.append("leave guide")
 
+    def ask_feel(self):
+        self.asked.append("ask feel")
+
+    def feel(self, answers):
+        self.asked.append(("feel", answers))
+
     def disconnect(self):
         self.asked.append("disconnect")
 

@@ -123,7 +123,7 @@ def test_pressure_is_force_on_the_patch():
 def test_too_firm_moves_the_band_down_and_says_by_how_much():
     moved, words = ANNA.felt(CHEEK, Answer.TOO_FIRM, DATE)
     assert moved.bands[CHEEK].band.limit_n == pytest.approx(0.9 * 3.4)
-    assert words == "left cheek: too firm; limit 3.40 -> 3.06 N (-10 %), band 0.70-2.10 -> 0.60-1.89 N"
+    assert words == "limit 3.40 -> 3.06 N (-10 %), band 0.70-2.10 -> 0.60-1.89 N"
     assert moved.refinements[-1].to_n == pytest.approx(3.06)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +21,7 @@ from roller_host.sessions import people
 from roller_host.sessions.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 
     from firmware_protocol import codec
     from roller_host.app.live import LiveRun
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from roller_host.link.control import Control
     from roller_host.sessions.person import Person
     from roller_host.signal.estimates import Estimates
+    from roller_host.signal.limits import Place
 
 MOST_HEADS: Final = 8
 """Heads of a roller that are looked for."""
@@ -59,6 +61,10 @@ class Flows:
         self._start: Start | None = None
         """What this session began with."""
         self._asking: set[asyncio.Task[None]] = set()
+        self._before_s: dict[Place, float] = {}
+        """Contact by place when the open flow was opened, s."""
+        self._pressed_s: Counter[Place] = Counter()
+        """Contact by place in flows that were left, s."""
 
     def take_hands(self, hands: Assistant) -> None:
         """Have hands do what a flow orders; real rollers have none."""
@@ -95,7 +101,7 @@ class Flows:
             self._begun[flow] = await self._begin(flow)
         else:
             self._begun[flow].show()
-        self._open = self._begun[flow]
+        self._open, self._before_s = self._begun[flow], dict(self._contact_s())
 
     async def act(self, key: str, value: str) -> None:
         """Do in the open flow what the person chose."""
@@ -123,7 +129,22 @@ class Flows:
         """Let the open flow rest."""
         if self._open is not None:
             self._open.close()
+            self._pressed_s += self._pressing_s()
             self._open = None
+
+    def rolled_s(self) -> dict[Place, float]:
+        """Contact by place, s, without what a flow asked for: weights and slow presses are no massage."""
+        pressed_s = self._pressed_s + self._pressing_s()
+        return {place: contact_s - pressed_s[place] for place, contact_s in self._contact_s().items()}
+
+    def _contact_s(self) -> Mapping[Place, float]:
+        return self._live.pipeline.totals.contact_s_by_place
+
+    def _pressing_s(self) -> Counter[Place]:
+        """Contact by place in the open flow, s."""
+        if self._open is None:
+            return Counter()
+        return Counter({place: now_s - self._before_s.get(place, 0.0) for place, now_s in self._contact_s().items()})
 
     async def _begin(self, flow: Flow) -> Guidance:
         match flow:

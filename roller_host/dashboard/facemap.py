@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
 from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
     QColor,
+    QFontMetricsF,
     QHelpEvent,
     QLinearGradient,
     QPainter,
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 _FULL_S = (60, 120, 180, 300, 600, 900)
 """Upper ends of the colour scale, s; the first that holds every place is taken."""
 _LEGEND_HEIGHT = 34
+_ENOUGH_HEIGHT = 24
+_MOST_NAMES = 2
+"""Places that have had enough are named while they are no more; then they are counted."""
 _SMALLEST_NUMBER_PX = 11
 
 
@@ -40,6 +46,7 @@ class FaceMap(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Face map", parent)
         self._seconds: dict[tuple[str, str], int] = dict.fromkeys(PLACES, 0)
+        self._enough: dict[tuple[str, str], str] = {}
         self._active: tuple[str, str] | None = None
         self._halo = "accent"
         self._still: QPixmap | None = None
@@ -60,10 +67,40 @@ class FaceMap(Card):
         active = (zone, side) if (zone, side) in self._seconds else None
         if (active, tone) == (self._active, self._halo):
             return
-        if active != self._active:
-            self.describe(f"rolling {place_name(*active)}" if active else "roller lifted or place not known")
+        changed = active != self._active
         self._active, self._halo = active, tone
+        if changed:
+            self._describe()
         self.update()
+
+    def set_enough(self, enough: Mapping[tuple[str, str], str]) -> None:
+        """Mark places that have had enough for today, with the reason; a new one is told to a screen reader once."""
+        found = {place: enough[place] for place in PLACES if place in enough}
+        if found == self._enough:
+            return
+        new, same = found.keys() - self._enough.keys(), found.keys() == self._enough.keys()
+        self._enough = found
+        if same:
+            # Only the numbers in the reasons: they are told by tool tips.
+            return
+        if new:
+            names = ", ".join(place_name(*place) for place in PLACES if place in new)
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, f"Enough for today: {names}"))
+        self._describe()
+        self._still = None
+        self.update()
+
+    def enough_words(self) -> str:
+        """Which places have had enough for today; empty while none has."""
+        if not self._enough:
+            return ""
+        names = ", ".join(place_name(*place) for place in self._enough)
+        return f"Enough for today: {names if len(self._enough) <= _MOST_NAMES else f'{len(self._enough)} places'}"
+
+    def _describe(self) -> None:
+        where = f"rolling {place_name(*self._active)}" if self._active else "roller lifted or place not known"
+        names = ", ".join(place_name(*place) for place in self._enough)
+        self.describe(f"{where}; enough for today: {names}" if names else where)
 
     def set_look(self, look: theme.Look) -> None:
         """Take a colour scheme."""
@@ -98,7 +135,9 @@ class FaceMap(Card):
         """A place and its time in words."""
         seconds = self._seconds[place]
         name = place_name(*place).capitalize()
-        return f"{name}: {words.clock(seconds)} min" if seconds else f"{name}: not rolled yet"
+        rolled = f"{name}: {words.clock(seconds)} min" if seconds else f"{name}: not rolled yet"
+        reason = self._enough.get(place)
+        return f"{rolled}; enough for today, {reason}" if reason else rolled
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Forget the cached drawing."""
@@ -122,7 +161,7 @@ class FaceMap(Card):
                 self._paint_halo(p, self._active)
 
     def _to_widget(self) -> QTransform:
-        room = self.content().adjusted(0, -4, 0, -_LEGEND_HEIGHT)
+        room = self.content().adjusted(0, -4, 0, -_LEGEND_HEIGHT - (_ENOUGH_HEIGHT if self._enough else 0))
         frame = faceshape.FRAME
         scale = min(room.width() / frame.width(), room.height() / frame.height())
         at = room.center() - frame.center() * scale
@@ -159,9 +198,12 @@ class FaceMap(Card):
         for place, seconds in self._seconds.items():
             if seconds:
                 self._paint_number(p, place, seconds, full)
+        for place in self._enough:
+            self._paint_enough(p, place)
         p.restore()
         self._paint_sides(p)
         self._paint_legend(p, full)
+        self._paint_line(p)
 
     def _paint_number(self, p: QPainter, place: tuple[str, str], seconds: int, full: int) -> None:
         size = 10.5 if place[0] in {"temple", "eye", "under_chin"} else 13
@@ -169,6 +211,26 @@ class FaceMap(Card):
         p.setPen(theme.legible_on(self.look.filled(seconds / full)))
         at = faceshape.label_at(*place)
         p.drawText(QRectF(at.x() - 30, at.y() - 10, 60, 20), Qt.AlignmentFlag.AlignCenter, str(seconds))
+
+    def _paint_enough(self, p: QPainter, place: tuple[str, str]) -> None:
+        """Outline a place in dashes, with a tick below its number."""
+        p.setPen(QPen(self.look.tone("good"), 2.0, Qt.PenStyle.DashLine))
+        p.setBrush(Qt.BrushStyle.NoBrush)
+        p.drawPath(faceshape.outlines()[place])
+        _paint_tick(p, self.look, faceshape.label_at(*place) + QPointF(0, 15), 7.0)
+
+    def _paint_line(self, p: QPainter) -> None:
+        text = self.enough_words()
+        if not text:
+            return
+        area = self.content()
+        p.setFont(theme.font(13, strong=True))
+        width = min(QFontMetricsF(p.font()).horizontalAdvance(text), area.width() - 26)
+        x, y = area.center().x() - (width + 26) / 2, area.bottom() - _LEGEND_HEIGHT - 2
+        _paint_tick(p, self.look, QPointF(x + 8, y), 8.0)
+        p.setPen(self.look.tone("ink"))
+        shown = QFontMetricsF(p.font()).elidedText(text, Qt.TextElideMode.ElideRight, width + 1)
+        p.drawText(QRectF(x + 26, y - 12, width + 2, 24), Qt.AlignmentFlag.AlignVCenter, shown)
 
     def _paint_sides(self, p: QPainter) -> None:
         area = self.content()
@@ -195,6 +257,16 @@ class FaceMap(Card):
         middle = Qt.AlignmentFlag.AlignVCenter
         p.drawText(QRectF(CARD_PADDING, bar.top() - 6, 56, 20), middle | Qt.AlignmentFlag.AlignRight, "0")
         p.drawText(QRectF(bar.right() + 8, bar.top() - 6, 60, 20), middle | Qt.AlignmentFlag.AlignLeft, f"{full} s")
+
+
+def _paint_tick(p: QPainter, look: theme.Look, at: QPointF, radius: float) -> None:
+    """Paint a tick on a disc."""
+    p.setPen(QPen(look.tone("card"), 1.2))
+    p.setBrush(look.tone("good"))
+    p.drawEllipse(at, radius, radius)
+    round_ends = Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
+    p.setPen(QPen(look.tone("card"), 0.26 * radius, Qt.PenStyle.SolidLine, *round_ends))
+    p.drawPolyline([at + QPointF(*one) * radius for one in ((-0.45, 0.05), (-0.1, 0.4), (0.5, -0.35))])
 
 
 def paint_person(p: QPainter, look: theme.Look) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from roller_host.dashboard.messages import counted_down, link_message, session_message
 from roller_host.dashboard.playhead import Playhead
-from roller_host.dashboard.session import Guided, Rollers, Snapshot
+from roller_host.dashboard.session import Guided, Question, Rollers, Snapshot
 from roller_host.dashboard.strip import SPAN_S, StripBand
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.signal.comfort import Comfort
@@ -53,6 +53,7 @@ class Presenter(QObject):
     """How long the newest state has lasted, s; told with the slow texts."""
     rollers_found = Signal(Rollers)
     guided = Signal(Guided)
+    asked = Signal(Question)
     told = Signal(object, object)
     """`Message` about link and session and the newest `Snapshot`, or None for each; told with the slow texts."""
 
@@ -83,6 +84,7 @@ class Presenter(QObject):
         """Forget the session that was shown."""
         self._page.strokes.clear()
         self._page.clear_cues()
+        self._page.face.set_enough({})
         self._clear_strips()
         self._page.header.clear()
         self._snapshot = None
@@ -114,8 +116,9 @@ class Presenter(QObject):
         if now_s - self._map_s >= MAP_S and self._snapshot is not None:
             self._map_s = now_s
             self._page.face.set_seconds(self._snapshot.contact_s_by_place)
+            self._page.face.set_enough(self._snapshot.enough)
 
-    def _take(self, item: Estimates | LinkState | Snapshot | Rollers | Guided, now_s: float) -> None:
+    def _take(self, item: Estimates | LinkState | Snapshot | Rollers | Guided | Question, now_s: float) -> None:
         match item:
             case Estimates():
                 self._fed_s = now_s
@@ -131,6 +134,8 @@ class Presenter(QObject):
             case Guided():
                 self._guided_s = now_s
                 self.guided.emit(item)
+            case Question():
+                self.asked.emit(item)
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot

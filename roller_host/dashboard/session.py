@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from roller_host.guide.step import Shown
     from roller_host.link.states import LinkState
     from roller_host.signal.estimates import Estimates
+    from roller_host.signal.limits import Answer, Place
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Snapshot:
     """Packets fetched so far of what the roller recorded by itself."""
     log_packets: int = 0
     """Packets of it in all; 0 when there is nothing to fetch, or all of it is here."""
+    enough: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    """Places that have had enough for today, by (zone, side), with the reason."""
 
 
 class Flow(enum.Enum):
@@ -151,10 +154,29 @@ class Standing(NamedTuple):
     """More of it."""
 
 
+class Rolled(NamedTuple):
+    """A place that was rolled."""
+
+    place: Place
+    contact_s: float
+    """How long, s."""
+    steps: Mapping[Answer, str]
+    """What each answer does to the band of the place, in words."""
+
+
+class Question(NamedTuple):
+    """How a session felt, to be asked of a person."""
+
+    person: str
+    """Who is asked; empty when nobody's bands hold."""
+    places: tuple[Rolled, ...] = ()
+    """About which places; none when there is nothing to ask."""
+
+
 class LiveSession(Protocol):
     """What the window asks of its feed. Every method returns at once; what follows from it arrives in ``mailbox``."""
 
-    mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided]
+    mailbox: deque[Estimates | LinkState | Snapshot | Rollers | Guided | Question]
     """Appended by the link's thread, drained by the window."""
 
     def choices(self) -> Sequence[RollerChoice]:
@@ -230,6 +252,17 @@ class LiveSession(Protocol):
 
     def set_person(self, name: str) -> None:
         """Take another person, known or new."""
+        ...
+
+    def ask_feel(self) -> None:
+        """Ask how the present session feels so far, or how the last one did; a `Question` arrives.
+
+        One with places arrives by itself when the session of a person ends and no other one follows.
+        """
+        ...
+
+    def feel(self, answers: Mapping[Place, Answer]) -> None:
+        """Take answers to the newest `Question` into the person's profile; ends in `Rollers`."""
         ...
 
     def start_guide(self, flow: Flow) -> None:

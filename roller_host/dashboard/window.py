@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWi
 from roller_host.dashboard import faceshape, theme
 from roller_host.dashboard.calibrate.page import CalibratePage
 from roller_host.dashboard.facemap import paint_features, paint_person
+from roller_host.dashboard.feel import FeelPage
 from roller_host.dashboard.live import LivePage
 from roller_host.dashboard.messages import Action
 from roller_host.dashboard.picker import PickerPage
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roller_host.dashboard.messages import Message
-    from roller_host.dashboard.session import Interrupted, LiveSession, RollerChoice, Snapshot
+    from roller_host.dashboard.session import Interrupted, LiveSession, Question, RollerChoice, Snapshot
 
 TITLE = "Roller"
 
@@ -53,6 +54,9 @@ class MainWindow(QMainWindow):
         """The roller has streamed since it was connected to."""
         self._renewing = False
         """A session is about to end because another one begins."""
+        self._question: Question | None = None
+        """Waits for the person to leave the live page."""
+        self._asked_from = Place.PAIR
         self.look = theme.look_for(mode)
         self.setWindowTitle(TITLE)
         self.setWindowIcon(_icon())
@@ -61,6 +65,7 @@ class MainWindow(QMainWindow):
         self.picker = PickerPage()
         self.live = LivePage()
         self.calibrate = CalibratePage()
+        self.feel = FeelPage()
         self._places: dict[Place, QWidget] = {
             Place.LIVE: self.live,
             Place.PAIR: self.picker,
@@ -68,7 +73,7 @@ class MainWindow(QMainWindow):
         }
         self.rail = Rail()
         self.pages = QStackedWidget()
-        for page in (self.picker, self.live, self.calibrate):
+        for page in (self.picker, self.live, self.calibrate, self.feel):
             self.pages.addWidget(page)
         self.setCentralWidget(_beside(self.rail, self.pages))
         self.presenter = Presenter(session, self.live)
@@ -85,6 +90,7 @@ class MainWindow(QMainWindow):
         self.presenter.waiting.connect(picker.show_waiting)
         self.presenter.rollers_found.connect(picker.set_rollers)
         self.presenter.guided.connect(calibrate.set_guided)
+        self.presenter.asked.connect(self._take_question)
         self.presenter.told.connect(self._show_told)
         for intent, act in (
             (picker.asked_scan, self.search),
@@ -113,6 +119,9 @@ class MainWindow(QMainWindow):
             (calibrate.asked_renew, self._renew),
             (calibrate.asked_theme, self.toggle_theme),
             (calibrate.overview.named, self._take_person),
+            (calibrate.overview.asked_feel, session.ask_feel),
+            (self.feel.answered, session.feel),
+            (self.feel.left, self._leave_feel),
             (self.rail.asked, self._show),
             (self.rail.asked_mute, session.mute),
             (self.rail.asked_limits, session.warn_of_limits),
@@ -173,6 +182,7 @@ class MainWindow(QMainWindow):
     def _begin_link(self, title: str, connect: Callable[[], None]) -> None:
         self._connect_again = partial(self._begin_link, title, connect)
         self._set_linked(False)
+        self._question = None
         self.presenter.clear()
         for page in (self.picker, self.live):
             page.passkey.clear()
@@ -205,6 +215,8 @@ class MainWindow(QMainWindow):
     def _cancel(self) -> None:
         if self.pages.currentWidget() is self.calibrate:
             self.calibrate.leave()
+        elif self.pages.currentWidget() is self.feel:
+            self._leave_feel()
         elif self.live.passkey.isVisible():
             self.leave()
         elif self.picker.busy and not self._linked:
@@ -289,6 +301,27 @@ class MainWindow(QMainWindow):
             self._show_standing()
             self.calibrate.take_focus()
 
+    def _take_question(self, question: Question) -> None:
+        self._question = question
+        self._ask()
+
+    def _ask(self) -> None:
+        """Ask how it felt, unless something else is looked at: a lost link, one that is being made, an open flow."""
+        page, question = self.pages.currentWidget(), self._question
+        linking = page is self.picker and self.picker.busy
+        if question is None or linking or page is self.live or self.calibrate.open_flow is not None:
+            return
+        self._question = None
+        if page is not self.feel:
+            self._asked_from = Place.PAIR if page is self.picker else Place.CALIBRATE
+            self.feel.set_question(question)
+            self.pages.setCurrentWidget(self.feel)
+            self.feel.take_focus()
+
+    def _leave_feel(self) -> None:
+        if self.pages.currentWidget() is self.feel:
+            self._show(self._asked_from)
+
     def _set_linked(self, linked: bool) -> None:
         self._linked = linked
         self.rail.set_enabled(Place.LIVE, linked, "Connect to a roller first")
@@ -298,12 +331,17 @@ class MainWindow(QMainWindow):
         """Go back to the choice of rollers."""
         self._set_linked(False)
         self.calibrate.show_overview()
-        if self.pages.currentWidget() is not self.picker:
+        page = self.pages.currentWidget()
+        if page is self.feel:
+            self._asked_from = Place.PAIR
+        elif page is not self.picker:
             self._show(Place.PAIR)
+        if page is not self.picker:
             self.picker.set_choices(self._session.choices())
             if self._choice is None or not self._choice.simulated:
                 # What was heard while the roller was in use here is no longer true.
                 self.search()
+        self._ask()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Begin to show what arrives."""

@@ -106,19 +106,18 @@ class Person:
         return newtons / self.patch_area_m2 / 1000
 
     def felt(self, place: Place, answer: Answer, date: str) -> tuple[Person, str]:
-        """Take in how a place felt; returns the person with the band moved, and the step in words."""
+        """Take in how a place felt; returns the person with the band moved, and the step in words without the place."""
         before = self.band(place)
         moved = refine(LIMITS, place[0], before.band, before.most_n, answer)
         done = Refinement(place, answer, date, before.band.limit_n, moved.limit_n)
         bands = {**self.bands, place: replace(before, band=moved)} if moved != before.band else self.bands
-        where = place_name(*place)
         if moved == before.band:
             reason = "it is right" if answer is Answer.RIGHT else "it goes no further; measure it again instead"
-            words = f"{where}: {answer.value}; the band stays, {reason}"
+            words = f"the band stays, {reason}"
         else:
             share = 100 * (moved.limit_n / before.band.limit_n - 1)
             words = (
-                f"{where}: {answer.value}; limit {before.band.limit_n:.2f} -> {moved.limit_n:.2f} N ({share:+.0f} %), "
+                f"limit {before.band.limit_n:.2f} -> {moved.limit_n:.2f} N ({share:+.0f} %), "
                 f"band {before.band.low_n:.2f}-{before.band.firm_n:.2f} -> {moved.low_n:.2f}-{moved.firm_n:.2f} N"
             )
         return replace(self, bands=bands, refinements=(*self.refinements, done)[-MOST_ROWS:]), words

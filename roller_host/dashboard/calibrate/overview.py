@@ -187,6 +187,8 @@ class Overview(QWidget):
 
     asked = Signal(object)
     """The `Flow` to begin."""
+    asked_feel = Signal()
+    """Ask how the session felt."""
     named = Signal(str)
     """Whose comfort it is about."""
 
@@ -208,7 +210,12 @@ class Overview(QWidget):
         typed.setStyleSheet("background: transparent; border: none;")
         self.person.setLineEdit(typed)
         typed.editingFinished.connect(lambda: self.named.emit(self.person.currentText()))
-        self.cards[Flow.COMFORT].layout_below.addWidget(self.person)
+        self.feel_button = QPushButton("How did that &feel?")
+        self.feel_button.setAccessibleDescription("Say of places that were rolled: too light, right, too firm")
+        self.feel_button.setMinimumHeight(36)
+        self.feel_button.clicked.connect(self.asked_feel)
+        for widget in (self.feel_button, self.person):
+            self.cards[Flow.COMFORT].layout_below.addWidget(widget)
         self.buttons = {flow: card.button for flow, card in self.cards.items()} | {Flow.SCALE: self.scale_button}
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
