@@ -7,13 +7,15 @@ from contextlib import closing
 
 import pytest
 
+from roller_host.app import felt
 from roller_host.app.live import Options
 from roller_host.app.standing import FIRST_PERSON
-from roller_host.dashboard.session import Flow, Guided
+from roller_host.dashboard.session import Flow, Guided, Question, Rollers, Snapshot
 from roller_host.feed import DashboardSession
 from roller_host.link.states import LinkPhase, LinkState
 from roller_host.sessions import people
 from roller_host.sessions.person import Person
+from roller_host.signal.limits import Answer
 
 
 @pytest.fixture
@@ -75,6 +77,35 @@ def test_whose_comfort_it_is(session):
     session.set_person("Bo")
     assert session.person() == "Bo"
     assert session.people() == ["Ada"]
+
+
+def test_a_person_is_asked_how_the_session_felt_and_the_answer_is_kept(session, monkeypatch):
+    monkeypatch.setattr(felt, "LEAST_S", 0.3)
+    people.save(Person("Ada"))
+    session.connect(next(choice for choice in session.choices() if choice.simulated))
+    wait(session, lambda item: isinstance(item, Snapshot) and max(item.contact_s_by_place.values(), default=0.0) > 0.5)
+    session.disconnect()
+    question = wait(session, lambda item: isinstance(item, Question))
+    place = question.places[0].place
+    session.feel({place: Answer.TOO_FIRM})
+    told = wait(session, lambda item: isinstance(item, Rollers) and item.note)
+    assert told.note.startswith("Noted for Ada: 1 band moved")
+    assert people.find("Ada").refinements[0].place == place
+    session.ask_feel()
+    again = wait(session, lambda item: isinstance(item, Question))
+    assert place not in [one.place for one in again.places]
+    people.delete("Ada")
+    session.ask_feel()
+    assert "no profile" in wait(session, lambda item: isinstance(item, Rollers) and item.problem).problem
+
+
+def test_nobody_is_asked_where_no_person_is_chosen(session):
+    session.ask_feel()
+    assert wait(session, lambda item: isinstance(item, Question)) == Question("")
+    session.connect(next(choice for choice in session.choices() if choice.simulated))
+    wait(session, lambda item: isinstance(item, Snapshot))
+    session.close()
+    assert not [item for item in session.mailbox if isinstance(item, Question)]
 
 
 def test_without_a_roller_no_flow_begins(session):

@@ -217,7 +217,8 @@ class FaceMap(Card):
         p.setPen(QPen(self.look.tone("good"), 2.0, Qt.PenStyle.DashLine))
         p.setBrush(Qt.BrushStyle.NoBrush)
         p.drawPath(faceshape.outlines()[place])
-        _paint_tick(p, self.look, faceshape.label_at(*place) + QPointF(0, 15), 7.0)
+        px = 1.0 / self._to_widget().m11()
+        _paint_tick(p, self.look, faceshape.label_at(*place) + QPointF(0, max(15.0, 12 * px)), max(7.0, 5.5 * px))
 
     def _paint_line(self, p: QPainter) -> None:
         text = self.enough_words()

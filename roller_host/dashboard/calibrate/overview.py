@@ -210,7 +210,7 @@ class Overview(QWidget):
         typed.setStyleSheet("background: transparent; border: none;")
         self.person.setLineEdit(typed)
         typed.editingFinished.connect(lambda: self.named.emit(self.person.currentText()))
-        self.feel_button = QPushButton("How did that &feel?")
+        self.feel_button = QPushButton("How &did that feel?")
         self.feel_button.setAccessibleDescription("Say of places that were rolled: too light, right, too firm")
         self.feel_button.setMinimumHeight(36)
         self.feel_button.clicked.connect(self.asked_feel)
