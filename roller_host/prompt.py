@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from roller_host.link.connection import LinkTimes
 from roller_host.link.states import LinkPhase, LinkState
+from roller_host.link.times import LinkTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

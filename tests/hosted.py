@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from firmware_protocol import codec, layout
 from roller_host.link.client import LinkSession
-from roller_host.link.connection import LinkTimes
 from roller_host.link.radio import open_radio
 from roller_host.link.states import LinkPhase
+from roller_host.link.times import LinkTimes
 from simulator.bluetooth.air import Air, AirController
 from simulator.bluetooth.peripheral import open_peripheral
 from simulator.firmware.device import Device

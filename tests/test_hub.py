@@ -19,10 +19,10 @@ from bumble.core import UUID, AdvertisingData
 
 from firmware_protocol import codec
 from roller_host.link.client import LinkSession
-from roller_host.link.connection import LinkTimes
 from roller_host.link.dongle import Dongle
 from roller_host.link.radio import open_radio
 from roller_host.link.states import LinkLostError
+from roller_host.link.times import LinkTimes
 from simulator import cli
 from simulator.bluetooth.air import Air
 from simulator.bluetooth.faults import Fault, inject

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from roller_host.app.past import follow
 from roller_host.app.provenance import provenance
 from roller_host.link.bookmark import Bookmark
-from roller_host.link.connection import LinkTimes
 from roller_host.link.errands import Errands
+from roller_host.link.times import LinkTimes
 from roller_host.link.visit import visit
 from roller_host.sessions import calibrations, rollers
 from roller_host.sessions.errors import SessionError

@@ -21,8 +21,8 @@ from roller_host.app.provenance import provenance
 from roller_host.app.world import is_demo
 from roller_host.link.bookmark import Bookmark
 from roller_host.link.client import LinkSession
-from roller_host.link.connection import LinkTimes
 from roller_host.link.states import LinkError, LinkPhase, LinkState
+from roller_host.link.times import LinkTimes
 from roller_host.pipeline import Pipeline
 from roller_host.sessions import calibrations, people, rollers
 from roller_host.sessions.doses import dose_of_week

@@ -11,9 +11,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from firmware_protocol.zones import MIDLINE, PLACES, SIDES, place_name, places_named
-from roller_host.guide.comfort_shown import FORMS, RAMP_TEXTS, STEPS, TEXTS, TITLES, UNCALIBRATED, ComfortShown
+from roller_host.guide.comfort_shown import (
+    CHOICES,
+    RAMP_TEXTS,
+    STEPS,
+    TEXTS,
+    TITLES,
+    UNCALIBRATED,
+    ComfortShown,
+    form_choices,
+    ramp_choices,
+    result_choices,
+)
 from roller_host.guide.reaction import ReactionTest
-from roller_host.guide.step import Choice, Order, Task
+from roller_host.guide.step import Order, Task
 from roller_host.guide.turns import Found, Rests, Turns, found
 from roller_host.signal.comfort import STARTING_BANDS
 from roller_host.signal.limits import QUICK_ZONES, LimitParams, Place
@@ -32,6 +43,7 @@ from roller_host.signal.ramps import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from roller_host.guide.step import Choice
     from roller_host.sessions.person import Person
     from roller_host.signal.estimates import Estimates
 
@@ -412,39 +424,13 @@ class ComfortGuide:
         return Order(Task.REST) if self._step in ("reaction", "ramps", "result") else None
 
     def _choices(self) -> tuple[Choice, ...]:
-        if self._step == "form":
-            return self._form_choices()
-        if self._step == "exclude":
-            return (
-                Choice("go", "Go on", primary=True),
-                Choice("exclude", "Leave a place out", hint="its name; again takes it back"),
-            )
-        if self._step == "reaction":
-            return Choice("mark", "Now", primary=True), Choice("skip", "Without the test", hint="0.25 s are taken")
-        if self._step == "result":
-            some = bool(self._found.measured)
-            kept = Choice("save", "Keep these bands", primary=some, enabled=some)
-            return kept, Choice("discard", "Leave everything as it was", primary=not some)
-        return self._ramp_choices()
-
-    def _form_choices(self) -> tuple[Choice, ...]:
-        choices = (
-            Choice("quick", FORMS["quick"], primary=self.person.unfinished is None),
-            Choice("full", FORMS["full"]),
-            Choice("places", "Some places", hint="their names, with commas between"),
-        )
-        if flow := self.person.unfinished:
-            n_done = sum(map(len, flow.marks.values()))
-            return (Choice("continue", f"Go on where you stopped: {n_done} ramps are done", primary=True), *choices)
-        return choices
-
-    def _ramp_choices(self) -> tuple[Choice, ...]:
-        if self._phase == "paused":
-            return Choice("resume", "Go on", primary=True), Choice("close", "Stop for now", hint="what is done is kept")
-        doubted = (Choice("here", "I was at the right place"),) if self._doubted is not None else ()
-        return (
-            Choice("mark", "Mark", primary=True, enabled=self._phase == "press"),
-            *doubted,
-            Choice("skip", "Skip this place"),
-            Choice("pause", "Pause"),
-        )
+        match self._step:
+            case "form":
+                flow = self.person.unfinished
+                return form_choices(sum(map(len, flow.marks.values())) if flow else None)
+            case "ramps":
+                return ramp_choices(self._phase, doubted=self._doubted is not None)
+            case "result":
+                return result_choices(some=bool(self._found.measured))
+            case step:
+                return CHOICES[step]

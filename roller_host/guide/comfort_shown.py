@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the comfort calibration shows, and its words."""
+"""What the comfort calibration shows: its words, its choices, and the values beside them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from firmware_protocol import reference
-from roller_host.guide.step import Shown
+from roller_host.guide.step import Choice, Shown
 from roller_host.sessions.person import PlaceBand
 from roller_host.signal.limits import Place
 from roller_host.signal.ramps import Marks, Reaction
@@ -45,6 +45,14 @@ UNCALIBRATED: Final = (
     "The force of this roller is not calibrated, so newtons would mean nothing. Calibrate it first: "
     "roller-host calibrate force"
 )
+CHOICES: Final = {
+    "exclude": (
+        Choice("go", "Go on", primary=True),
+        Choice("exclude", "Leave a place out", hint="its name; again takes it back"),
+    ),
+    "reaction": (Choice("mark", "Now", primary=True), Choice("skip", "Without the test", hint="0.25 s are taken")),
+}
+"""Of the steps in which they are always the same."""
 
 
 @dataclass(frozen=True)
@@ -84,3 +92,33 @@ class ComfortShown(Shown):
     """In the step ``result``: what was found and inferred, by place."""
     patch_area_m2: float = reference.GEOMETRY.patch_area_m2
     """On which the roller presses, m2."""
+
+
+def form_choices(n_done: int | None) -> tuple[Choice, ...]:
+    """Choices of the form; ``n_done`` ramps are done of an unfinished flow, None: there is none."""
+    choices = (
+        Choice("quick", FORMS["quick"], primary=n_done is None),
+        Choice("full", FORMS["full"]),
+        Choice("places", "Some places", hint="their names, with commas between"),
+    )
+    if n_done is None:
+        return choices
+    return (Choice("continue", f"Go on where you stopped: {n_done} ramps are done", primary=True), *choices)
+
+
+def ramp_choices(phase: str, *, doubted: bool) -> tuple[Choice, ...]:
+    """Choices in a phase of the ramps; ``doubted``: the latest ramp seemed to be at another place."""
+    if phase == "paused":
+        return Choice("resume", "Go on", primary=True), Choice("close", "Stop for now", hint="what is done is kept")
+    return (
+        Choice("mark", "Mark", primary=True, enabled=phase == "press"),
+        *((Choice("here", "I was at the right place"),) if doubted else ()),
+        Choice("skip", "Skip this place"),
+        Choice("pause", "Pause"),
+    )
+
+
+def result_choices(*, some: bool) -> tuple[Choice, ...]:
+    """Choices at the end; ``some``: at least one place was measured."""
+    kept = Choice("save", "Keep these bands", primary=some, enabled=some)
+    return kept, Choice("discard", "Leave everything as it was", primary=not some)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from firmware_protocol import layout
 from roller_host.link.bookmark import Bookmark
-from roller_host.link.connection import BondLostError, Connection, LinkTimes
+from roller_host.link.connection import BondLostError, Connection
 from roller_host.link.passkey import WrongPasskeyError
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.sightings import Wanted
@@ -30,6 +30,7 @@ from roller_host.link.states import (
     TakenError,
 )
 from roller_host.link.stay import NEARER, Stay, Teller
+from roller_host.link.times import LinkTimes
 from roller_host.link.unavailable import NobodyListensError
 from roller_host.signal.record import Record, Source
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from roller_host.link.bookmark import Bookmark
-    from roller_host.link.connection import Connection, LinkTimes
+    from roller_host.link.connection import Connection
+    from roller_host.link.times import LinkTimes
     from roller_host.signal.record import Record
 
 logger = logging.getLogger(__name__)

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from roller_host.link.bookmark import Bookmark
-    from roller_host.link.connection import Connection, LinkTimes
+    from roller_host.link.connection import Connection
     from roller_host.link.errands import LogShelf
     from roller_host.link.replies import Started
+    from roller_host.link.times import LinkTimes
 
 LINGER_S: Final = 120
 """How long the roller goes on without a link; what it makes meanwhile is fetched as far as it can keep it."""

@@ -6,10 +6,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from roller_host.link.connection import Connection, LinkTimes
+from roller_host.link.connection import Connection
 from roller_host.link.sightings import Wanted
 from roller_host.link.states import LinkPhase
 from roller_host.link.stay import Teller
+from roller_host.link.times import LinkTimes
 from roller_host.signal.record import Record, Source
 
 if TYPE_CHECKING:
