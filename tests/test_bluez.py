@@ -15,11 +15,12 @@ from hosted import HASTY, roller
 
 from firmware_protocol import codec
 from roller_host.link import bluez, radio
-from roller_host.link.connection import BondLostError, Connection
+from roller_host.link.connection import Connection
 from roller_host.link.radio import open_radio
 from roller_host.link.sightings import Wanted
 from roller_host.link.states import (
     BadRadioError,
+    BondLostError,
     Found,
     LinkPhase,
     LinkState,

@@ -10,10 +10,9 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from firmware_protocol.zones import MIDLINE, PLACES, SIDES, place_name, places_named
+from firmware_protocol.zones import PLACES, SIDES, place_name, places_named
 from roller_host.guide.comfort_shown import (
     CHOICES,
-    RAMP_TEXTS,
     STEPS,
     TEXTS,
     TITLES,
@@ -21,6 +20,7 @@ from roller_host.guide.comfort_shown import (
     ComfortShown,
     form_choices,
     ramp_choices,
+    ramp_words,
     result_choices,
 )
 from roller_host.guide.reaction import ReactionTest
@@ -403,17 +403,11 @@ class ComfortGuide:
         )
 
     def _words(self) -> tuple[str, str]:
-        place = self._place
-        if self._step != "ramps" or place is None:
+        if self._step != "ramps" or self._place is None:
             return TITLES[self._step], TEXTS[self._step]
-        title = place_name(*place).capitalize()
-        if place[0] in MIDLINE:
-            title += " (either side of the middle)"
-        text = RAMP_TEXTS["press again" if self._ramp.marks_s else self._phase]
         late = self._now_s - max(self._turns.ended_s.values(), default=math.inf) > self.params.lift_s
-        if self._phase == "rest" and self._touches() and late:
-            text = "Lift the roller off: the next ramp begins when it is in the air."
-        return title, text
+        lift = self._phase == "rest" and self._touches() and late
+        return ramp_words(self._place, "lift" if lift else "press again" if self._ramp.marks_s else self._phase)
 
     def _order(self) -> Order | None:
         if self._step == "reaction" and self._test.sign:

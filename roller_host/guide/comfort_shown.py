@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from firmware_protocol import reference
+from firmware_protocol.zones import MIDLINE, place_name
 from roller_host.guide.step import Choice, Shown
 from roller_host.sessions.person import PlaceBand
 from roller_host.signal.limits import Place
@@ -36,6 +37,7 @@ TEXTS: Final = {
 }
 RAMP_TEXTS: Final = {
     "rest": "Lift off, and rest for a moment.",
+    "lift": "Lift the roller off: the next ramp begins when it is in the air.",
     "place": "Put the roller there, and press slowly harder. Do not roll.",
     "press": "Press a little harder all the time. Mark when it is pleasantly firm.",
     "press again": "Go on. Mark again when it is as firm as you would like, then lift off.",
@@ -104,6 +106,12 @@ def form_choices(n_done: int | None) -> tuple[Choice, ...]:
     if n_done is None:
         return choices
     return (Choice("continue", f"Go on where you stopped: {n_done} ramps are done", primary=True), *choices)
+
+
+def ramp_words(place: Place, moment: str) -> tuple[str, str]:
+    """Title and text of a ramp on a place; ``moment`` is a key of `RAMP_TEXTS`."""
+    title = place_name(*place).capitalize()
+    return f"{title} (either side of the middle)" if place[0] in MIDLINE else title, RAMP_TEXTS[moment]
 
 
 def ramp_choices(phase: str, *, doubted: bool) -> tuple[Choice, ...]:

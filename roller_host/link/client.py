@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from firmware_protocol import layout
 from roller_host.link.bookmark import Bookmark
-from roller_host.link.connection import BondLostError, Connection
+from roller_host.link.connection import Connection
 from roller_host.link.passkey import WrongPasskeyError
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.sightings import Wanted
 from roller_host.link.states import (
     BadRadioError,
+    BondLostError,
     Found,
     LinkError,
     LinkLostError,

@@ -17,6 +17,7 @@ from roller_host.link.passkey import pair_by_typing
 from roller_host.link.race import InterruptedByEventError, race
 from roller_host.link.refusals import BadRecordError, RequestError, if_known
 from roller_host.link.states import (
+    BondLostError,
     LinkError,
     LinkLostError,
     LinkPhase,
@@ -56,10 +57,6 @@ _NEEDS_AGENT: Final = (
     "default-agent, and give it the digits."
 )
 _FORGET: Final = 'Choose "forget" for it here and in the system\'s Bluetooth settings, then pair again.'
-
-
-class BondLostError(PairingError):
-    """One side has forgotten the other; pairing anew helps."""
 
 
 class Connection:

@@ -168,6 +168,10 @@ class PairingError(RefusedError):
     """Roller and computer could not be paired, or one of them has forgotten the other."""
 
 
+class BondLostError(PairingError):
+    """One side has forgotten the other; pairing anew helps."""
+
+
 class BadRadioError(LinkError):
     """The radio asked for does not exist or its name makes no sense."""
 
