@@ -46,7 +46,7 @@ def open_ends() -> Counter[str]:
 
 
 def memory_mib(pid: int) -> float:
-    """Memory of a process, MiB, without the program files that are mapped: a system drops and reads those as it likes."""
+    """Memory of a process, MiB, without mapped program files: a system drops and reads those as it likes."""
     lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) / 1024
 
