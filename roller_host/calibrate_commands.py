@@ -249,8 +249,11 @@ class _Run:
         elif (line := self._typed.take()) is not None:
             act("undo" if line == "undo" else "add" if line else "finish", line)
 
-    def _use(self, act: Callable[..., None], _: ForceShown) -> None:
-        if self._listed or self._typed.take() is not None:
+    def _use(self, act: Callable[..., None], shown: ForceShown) -> None:
+        # What could not be stored stays on offer to a person, who may make room; hands would try for ever.
+        if shown.problem and self._hands is not None:
+            self._fail(shown.problem.rstrip("."))
+        elif (self._listed and not shown.problem) or self._typed.take() is not None:
             act("keep")
 
     def _end(self, act: Callable[..., None], shown: ForceShown) -> None:

@@ -131,6 +131,12 @@ def test_known_weights_give_newtons_and_a_place_to_find_them(quick, capsys):
     assert "there are 2, numbered from 1" in json.loads(capsys.readouterr().out)["error"]
 
 
+def test_nowhere_to_store_it_ends_with_the_reason(quick, capsys, tmp_path):
+    (tmp_path / "calibrations").write_text("a file where the folder should be")
+    assert quick("--weights", "0.2,2") == 2
+    assert "annot read the calibrations" in json.loads(capsys.readouterr().out)["error"]
+
+
 def test_weights_that_contradict_each_other_are_refused_with_the_reason(quick, capsys, tmp_path):
     assert quick("--weights", "0.2,0.5,1.0,2.0", other_kg={0.5: 0.6}) == 2
     out, err = capsys.readouterr()
