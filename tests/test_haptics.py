@@ -328,3 +328,18 @@ def test_a_roller_that_is_weighed_does_not_warn_of_its_loads():
     assert wanted == [on_face, SILENT, SILENT, on_face]
     assert {rule.slot for rule in SILENT} == set(SLOTS.values())
     assert {rule.compare for rule in SILENT} == {OFF}
+
+
+def test_a_session_that_weighed_to_its_end_leaves_the_rules_of_a_face_behind():
+    async def main():
+        async with roller() as session:
+            stop = asyncio.Event()
+            live = LiveRun(Options(recorded=False), lambda _: live.outputs.hold_back(), lambda _: None, lambda _: None)
+            async with session.radio() as radio:
+                task = asyncio.create_task(live.run(radio, stop))
+                await session.until(lambda: live.pipeline.totals.packets > 10 and not rules_on(session.device))
+                stop.set()
+                await task
+            return rules_on(session.device)
+
+    assert list(asyncio.run(main())) == ["CEILING", "LIMIT", "ALONE"]

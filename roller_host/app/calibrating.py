@@ -52,7 +52,7 @@ class ForceCalibration:
     def take(self, _: Estimates) -> None:
         """Hand on what a packet added."""
         pipeline, shown = self._live.pipeline, self.guide.shown
-        if shown.order is not None:
+        if shown.step == "weights":
             # A motor that warns of the load would shake it.
             self._live.outputs.hold_back()
         if pipeline.samples is not None:

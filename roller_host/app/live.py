@@ -181,6 +181,13 @@ class LiveRun:
                 self._failure = error
                 stop.set()
 
+        async def leave() -> None:
+            await stop.wait()
+            await self.outputs.leave()
+            over.set()
+
+        over = asyncio.Event()
+        leaving = asyncio.create_task(leave())
         try:
             await LinkSession(
                 radio,
@@ -192,11 +199,13 @@ class LiveRun:
                 bookmark=self.bookmark,
                 shelf=self._shelf,
                 on_control=self._take_control,
-            ).stream(stop, self._options.scan_s)
+            ).stream(over, self._options.scan_s)
         except LinkError as error:
             if self.recorder:
                 self.recorder.act(self._now_s(), "failed", str(error))
             raise
+        finally:
+            leaving.cancel()
 
     async def _close(self) -> None:
         await self.outputs.close()

@@ -35,7 +35,7 @@ class Motor:
         self._on_note = on_note
         self._wanted: tuple[Rule, ...] = ()
         self._there: dict[int, Rule] = {}
-        self._changed = asyncio.Event()
+        self._changed, self._settled = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Future[None] | None = None
         self.problem = ""
         """Why the roller does not warn as it should, in a sentence; empty when it does."""
@@ -45,6 +45,7 @@ class Motor:
         if wanted != self._wanted:
             self._wanted = wanted
             if missing(wanted, self._there):
+                self._settled.clear()
                 self._changed.set()
 
     def connect(self, control: Control) -> None:
@@ -52,6 +53,7 @@ class Motor:
         if self._task:
             self._task.cancel()
         self._there = {}
+        self._settled.clear()
         self._changed.set()
         self._task = asyncio.ensure_future(self._keep(control))
 
@@ -64,6 +66,7 @@ class Motor:
                 # Looked at anew each time: meanwhile the roller may be somewhere else.
                 while rules := missing(self._wanted, self._there):
                     await self._send(control, rules[0])
+                self._settled.set()
             except LinkError as error:
                 self._changed.set()
                 pause_s = RETRY_S
@@ -86,6 +89,11 @@ class Motor:
         told, self.problem = self.problem, f"The roller does not warn by itself. {error}"
         if not told:
             self._on_note(self.problem)
+
+    async def settle(self) -> None:
+        """Wait until the roller has all rules that it should have; for ever when it refuses them."""
+        if self._task and not self._task.done():
+            await self._settled.wait()
 
     async def close(self) -> None:
         """Change nothing any more; the roller keeps the rules that it has."""

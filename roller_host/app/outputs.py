@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from firmware_protocol import codec, layout
 from roller_host.app.motor import Motor
@@ -18,6 +19,7 @@ from roller_host.signal.comfort import Comfort, band_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from roller_host.cues.haptics import Rule
     from roller_host.cues.sound import Signal
     from roller_host.cues.speaker import Render, Stream
     from roller_host.link.control import Control
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LEAVE_S: Final = 1.0
+"""Longest time that the end of a session waits for the roller's rules, s."""
 _HAPTIC = codec.bit(layout.FEATURES, "HAPTIC")
 
 
@@ -52,7 +56,9 @@ class CueOutputs:
         self.haptics = haptics
         """Whether the roller warns of limits; may change at any time."""
         self._muted = muted
-        self._held_back = False
+        self._held_back = self._leaving = False
+        self._on_face: tuple[Rule, ...] = ()
+        """Rules that belong on the roller when it is rolled."""
         self._shares: Shares | None = None
         self._motor: Motor | None = None
         self._sound, self._open_device = sound, open_device
@@ -118,8 +124,17 @@ class CueOutputs:
                 Comfort.NO_CONTACT if held_back else _told(estimates), force_n, band, self.n_moves, self._muted
             )
         if self._motor:
-            on_face = rules(params, place, estimates.zero_n, limits=self.haptics)
-            self._motor.want(SILENT if held_back else on_face)
+            self._on_face = rules(params, place, estimates.zero_n, limits=self.haptics)
+            self._motor.want(SILENT if held_back and not self._leaving else self._on_face)
+
+    async def leave(self) -> None:
+        """Before the link ends: whatever was held back, the roller warns of a face from now on, host or no host."""
+        self._leaving = True
+        if self._motor and self._on_face:
+            self._motor.want(self._on_face)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await self._motor.settle()
 
     async def close(self) -> None:
         """Fall silent; the roller keeps its rules."""
