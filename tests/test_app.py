@@ -2,6 +2,7 @@
 """What the dashboard gets from the composition root, with the simulated roller and without Qt."""
 
 import asyncio
+import gc
 import json
 import sqlite3
 import threading
@@ -208,6 +209,28 @@ def test_a_roller_that_another_program_has_claimed_is_taken():
                 with pytest.raises(TakenError, match="taken by another program"):
                     await live.run(radio, asyncio.Event())
                 claim.release()
+
+    asyncio.run(main())
+
+
+def test_memory_is_tidied_up_while_it_streams_and_no_longer(monkeypatch):
+    monkeypatch.setattr("roller_host.app.live.TIDY_S", 0.05)
+    full = []
+
+    def note(phase, about):
+        if phase == "start" and about["generation"] == 2:
+            full.append(about)
+
+    async def main():
+        async with roller() as session:
+            # Python itself looks through everything far less often.
+            gc.callbacks.append(note)
+            await streamed(session, Options(recorded=False), until=10)
+            n_while = len(full)
+            await asyncio.sleep(0.3)
+            gc.callbacks.remove(note)
+            assert n_while >= 5
+            assert len(full) <= n_while + 1
 
     asyncio.run(main())
 

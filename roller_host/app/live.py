@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TIDY_S = 30.0
+"""How often memory is tidied up, s."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -159,13 +162,14 @@ class LiveRun:
             await self._go_on_from(options.resume, on_progress or (lambda _: None))
         if options.recorded:
             self._shelf = Shelf(self._log_meta, self._settings, self._on_log)
-        watch = asyncio.create_task(self._end_after(stop))
+        besides = [asyncio.create_task(self._end_after(stop)), asyncio.create_task(_tidy_up())]
         # Records and actions share this origin of time.
         self._begin_s = time.perf_counter()
         try:
             await self._stream(radio, stop)
         finally:
-            watch.cancel()
+            for task in besides:
+                task.cancel()
             await self._close()
         if self._failure:
             raise self._failure
@@ -364,3 +368,10 @@ class LiveRun:
         if self._options.seconds is not None:
             await asyncio.sleep(self._options.seconds)
             stop.set()
+
+
+async def _tidy_up() -> None:
+    """Have Python give back the tuples that it keeps to use again: only a full collection does that."""
+    while True:
+        await asyncio.sleep(TIDY_S)
+        gc.collect()
