@@ -75,7 +75,7 @@ async def test_a_request_of_the_callers_ends_with_the_link():
     async with roller() as session:
         controls = []
         async with session.streaming(on_control=controls.append):
-            inject(session.peripheral, Fault.RESPONSE_MISSING, seconds=1.0)
+            inject(session.peripheral, Fault.RESPONSE_MISSING, seconds=5.0)
             asked = asyncio.ensure_future(controls[0].ping())
             await session.until(lambda: session.asked("PING"))
             inject(session.peripheral, Fault.LINK_LOSS, seconds=0)
