@@ -185,9 +185,10 @@ class Pipeline:
             self._choose_calibration()
 
     def _choose_calibration(self) -> None:
-        """Take what the host keeps for this device, unless the device's own is newer."""
+        """Take what the host keeps for this device and head, unless the device's own is newer."""
         kept, record = self.params.calibration, self.device_calibration
-        if kept and self._device_id in ("", kept.device_id) and (not record or record.unix_date_s <= kept.since_s):
+        fits = kept and self._device_id in ("", kept.device_id) and kept.head == self.model.geometry.head
+        if kept and fits and (not record or record.unix_date_s <= kept.since_s):
             record = kept.record
         self.model = replace(self.model, calibration=record or reference.CALIBRATION)
 
@@ -348,6 +349,7 @@ class Pipeline:
             self.assumed.discard("CALIBRATION")
         else:
             self.model = replace(self.model, geometry=codec.decode_record("GEOMETRY", record))
+            self._choose_calibration()
             self.assumed.discard("GEOMETRY")
 
     def summary(self) -> dict[str, object]:

@@ -105,12 +105,12 @@ def test_age_and_temperature_call_for_a_new_calibration(changed, later, temp_c, 
 # --- Use --------------------------------------------------------------------------------------------------------------
 
 
-def met(calibration, own=None, build=None):
+def met(calibration, own=None, build=None, head=0):
     """A pipeline that has met a device; ``own`` is the record in it."""
     device = Device(7, build=build)
     if own is not None:
         device.senses.calibration = own
-    kept = calibration and KeptCalibration(calibration[0], device.device_id.hex(), calibration[1])
+    kept = calibration and KeptCalibration(calibration[0], device.device_id.hex(), calibration[1], head)
     host = Dialogue(device)
     host.connect()
     pipeline = Pipeline(SignalParams(calibration=kept))
@@ -141,6 +141,11 @@ def test_a_calibration_of_another_roller_is_not_used():
     for one in host.records:
         other.feed(one)
     assert other.model.calibration == pipeline.model.calibration
+
+
+def test_a_calibration_of_another_head_is_not_used():
+    own = record(1.3, NOW)
+    assert met((record(1.1), NOW_S), own, head=1).model.calibration == own
 
 
 def test_a_summary_says_whether_force_is_calibrated():

@@ -127,7 +127,7 @@ def in_use(device_id: str, head: int = 0, folder: Path | None = None) -> Entry |
 def kept(device_id: str, head: int = 0, folder: Path | None = None) -> KeptCalibration | None:
     """The calibration in use, for `SignalParams.calibration`; None when nothing was ever stored."""
     entry = in_use(device_id, head, folder)
-    return entry and KeptCalibration(entry.made.calibration, device_id, entry.chosen_s)
+    return entry and KeptCalibration(entry.made.calibration, device_id, entry.chosen_s, head)
 
 
 def keep(made: Made, now: datetime, folder: Path | None = None) -> Path:

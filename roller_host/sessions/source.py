@@ -69,8 +69,8 @@ def params_from_json(text: str) -> SignalParams:
 def _kept(stored: Any) -> KeptCalibration | None:
     if stored is None:
         return None
-    record, device_id, since_s = stored
-    return KeptCalibration(codec.Calibration(*record), str(device_id), int(since_s))
+    record, device_id, since_s, head = stored
+    return KeptCalibration(codec.Calibration(*record), str(device_id), int(since_s), int(head))
 
 
 def _restored(default: Any, value: Any) -> Any:

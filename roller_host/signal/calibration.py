@@ -37,6 +37,8 @@ class KeptCalibration(NamedTuple):
     """Of which roller, 16 hexadecimal digits."""
     since_s: int
     """When it was taken into use, s since 1970."""
+    head: int = 0
+    """With which of the exchangeable heads it was made: another one weighs something else."""
 
 
 @dataclass(frozen=True)
