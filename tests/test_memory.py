@@ -57,6 +57,9 @@ def alive(*kinds):
 
 
 def test_connections_that_are_over_go_at_once():
+    gc.collect()
+    before = alive(*OF_A_CONNECTION)
+
     async def scenario():
         async with roller() as session, session.streaming():
             with nobody_tidies_up():
@@ -67,7 +70,8 @@ def test_connections_that_are_over_go_at_once():
                     inject(session.peripheral, Fault.LINK_LOSS, seconds=0)
                     await session.back()
                 assert alive(*OF_A_CONNECTION) == after_one
-                assert after_one["Connection"] == after_one["Stay"] == 1
+                one = after_one - before
+                assert one["Connection"] == one["Stay"] == 1
 
     asyncio.run(scenario())
 
@@ -92,6 +96,9 @@ def test_an_error_that_passes_a_race_keeps_nothing_of_the_work():
 
 
 def test_of_an_adapter_that_was_pulled_out_nothing_is_kept():
+    gc.collect()
+    before = alive(Dongle)
+
     async def scenario():
         air = Air()
         async with open_hub(air) as hub, open_radio(f"tcp:{hub.host}:{hub.port}") as radio:
@@ -101,7 +108,7 @@ def test_of_an_adapter_that_was_pulled_out_nothing_is_kept():
                     hub.close()
                     await asyncio.sleep(0.05)
                 await radio.scan(0.01)
-                return alive(Dongle)
+                return alive(Dongle) - before
 
     assert asyncio.run(scenario()) == {"Dongle": 1}
 
