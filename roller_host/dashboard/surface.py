@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QSizePolicy, QStyle, QStyleOptionButton, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionButton,
+    QWidget,
+)
 
 from roller_host.dashboard import theme
 
@@ -215,6 +224,24 @@ class Tick(QCheckBox):
             p.setPen(colours.windowText().color() if self.isEnabled() else colours.placeholderText().color())
             flags = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextShowMnemonic
             p.drawText(words.adjusted(2, 0, 2, 0), flags, self.text())
+
+
+def plain() -> QWidget:
+    """A widget without a surface of its own."""
+    widget = QWidget()
+    widget.setObjectName("plain")
+    return widget
+
+
+def side_by_side(*widgets: tuple[QWidget, int]) -> QWidget:
+    """Widgets in a row without a surface, each with its share of the width."""
+    row = plain()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(14)
+    for widget, share in widgets:
+        layout.addWidget(widget, share)
+    return row
 
 
 def draw_text(p: QPainter, x: float, baseline: float, text: str, face: QFont, colour: QColor) -> float:

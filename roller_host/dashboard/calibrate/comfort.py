@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
@@ -24,7 +23,7 @@ from roller_host.dashboard.calibrate.panel import Panel
 from roller_host.dashboard.calibrate.places import ALL_PLAIN, Kind, Mark, Place, PlaceMap, PlaceTicks
 from roller_host.dashboard.calibrate.ramp import RampChart, RampView
 from roller_host.dashboard.calibrate.reaction import ReactionSign
-from roller_host.dashboard.surface import CARD_PADDING, HEADING_HEIGHT, Card
+from roller_host.dashboard.surface import CARD_PADDING, HEADING_HEIGHT, Card, plain, side_by_side
 from roller_host.signal.limits import Origin
 
 if TYPE_CHECKING:
@@ -113,11 +112,11 @@ class ComfortPanel(Panel):
         self.chart, self.where = RampChart(), PlaceMap("Where")
         self.result_map, self.table = PlaceMap("Limits, N"), BandTable()
         self._pages = {
-            "form": _row_of((self.pick_map, 58), (self.pick_ticks, 42)),
-            "exclude": _row_of((self.leave_map, 55), (self._reasons_and_ticks(), 45)),
-            "reaction": _row_of((self.sign, 1)),
-            "ramps": _row_of((self.chart, 64), (self.where, 36)),
-            "result": _row_of((self.result_map, 30), (self.table, 70)),
+            "form": side_by_side((self.pick_map, 58), (self.pick_ticks, 42)),
+            "exclude": side_by_side((self.leave_map, 55), (self._reasons_and_ticks(), 45)),
+            "reaction": side_by_side((self.sign, 1)),
+            "ramps": side_by_side((self.chart, 64), (self.where, 36)),
+            "result": side_by_side((self.result_map, 30), (self.table, 70)),
         }
         for page in self._pages.values():
             self.addWidget(page)
@@ -131,7 +130,7 @@ class ComfortPanel(Panel):
         inner = QVBoxLayout(why)
         inner.setContentsMargins(CARD_PADDING, HEADING_HEIGHT, CARD_PADDING, CARD_PADDING)
         inner.addWidget(self.reason)
-        both = _plain()
+        both = plain()
         layout = QVBoxLayout(both)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(14)
@@ -214,19 +213,3 @@ def _waiting_words(shown: ComfortShown) -> str:
     if shown.phase == "rest":
         return f"Rest {math.ceil(shown.rest_s)} s" if shown.rest_s > 0 else "Rest"
     return "Paused" if shown.phase == "paused" else "Touch and press"
-
-
-def _plain() -> QWidget:
-    widget = QWidget()
-    widget.setObjectName("plain")
-    return widget
-
-
-def _row_of(*widgets: tuple[QWidget, int]) -> QWidget:
-    row = _plain()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(14)
-    for widget, share in widgets:
-        layout.addWidget(widget, share)
-    return row

@@ -16,7 +16,7 @@ from roller_host.dashboard.calibrate.panel import Panel
 from roller_host.dashboard.calibrate.residuals import Reading, ResidualPlot
 from roller_host.dashboard.calibrate.sides import SidesPicture
 from roller_host.dashboard.calibrate.weigh import LiveReading, ReadingTable
-from roller_host.dashboard.surface import CARD_PADDING, HEADING_HEIGHT, Card
+from roller_host.dashboard.surface import CARD_PADDING, HEADING_HEIGHT, Card, plain, side_by_side
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
@@ -160,7 +160,9 @@ class ForcePanel(Panel):
         self.next.add.clicked.connect(lambda: self.acted.emit("add", self.next.field.text()))
         for mass, button in self.next.usual.items():
             button.clicked.connect(lambda _=False, mass=mass: self.acted.emit("add", f"{mass} kg"))
-        weights = _column(_beside((self.live, 60), (self.next, 40)), _beside((self.table, 40), (self.plot, 60)))
+        weights = _column(
+            side_by_side((self.live, 60), (self.next, 40)), side_by_side((self.table, 40), (self.plot, 60))
+        )
         result = _column(self.comparison, self.final_plot)
         self._pages = {
             "tare": self.still,
@@ -229,24 +231,8 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _plain() -> QWidget:
-    widget = QWidget()
-    widget.setObjectName("plain")
-    return widget
-
-
-def _beside(*widgets: tuple[QWidget, int]) -> QWidget:
-    row = _plain()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(14)
-    for widget, share in widgets:
-        layout.addWidget(widget, share)
-    return row
-
-
 def _column(upper: QWidget, lower: QWidget) -> QWidget:
-    column = _plain()
+    column = plain()
     layout = QVBoxLayout(column)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(14)

@@ -80,15 +80,19 @@ class Sketch(Painted):
 
     def _paint_pose(self, p: QPainter) -> None:
         p.save()
+        self._paint_head(p)
+        paint_features(p, self.look)
+        p.restore()
+        paint_roller(p, self.look, QPointF(0, 8), 0.62)
+
+    def _paint_head(self, p: QPainter) -> None:
+        """A head that the round frame cuts off; what is painted next lies on it."""
         clip = QPainterPath()
         clip.addEllipse(QPointF(0, 0), 106, 106)
         p.setClipPath(clip)
         p.translate(0, -100)
         p.scale(0.52, 0.52)
         paint_person(p, self.look)
-        paint_features(p, self.look)
-        p.restore()
-        paint_roller(p, self.look, QPointF(0, 8), 0.62)
 
     def _paint_weight(self, p: QPainter) -> None:
         """The roller upside down with a weight on it."""
@@ -111,12 +115,7 @@ class Sketch(Painted):
 
     def _paint_places(self, p: QPainter) -> None:
         p.save()
-        clip = QPainterPath()
-        clip.addEllipse(QPointF(0, 0), 106, 106)
-        p.setClipPath(clip)
-        p.translate(0, -100)
-        p.scale(0.52, 0.52)
-        paint_person(p, self.look)
+        self._paint_head(p)
         p.setPen(Qt.PenStyle.NoPen)
         for place, path in faceshape.places().items():
             measured = place[0] in {"forehead", "cheek", "jaw"}
